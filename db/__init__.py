@@ -1,0 +1,1 @@
+"""The data file's migrations, run by Alembic from `tensordrill.store.migration`."""

@@ -1,0 +1,1 @@
+"""The drills that come with tensordrill, a module for each track."""

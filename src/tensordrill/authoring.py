@@ -1,0 +1,98 @@
+"""What a drill module imports: the decorator, the random numbers, the wrong turns and the puzzle kinds.
+
+    from tensordrill.authoring import Edit, PredictShape, Rng, Wrong, drill
+
+    @drill(after=["shapes.squeeze"])
+    def stack_cat(rng: Rng) -> PredictShape:
+        '''stack and cat.'''
+
+The drill's id is the module's name and the function's, with dashes: `shapes.stack-cat`.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from tensordrill.domain import MAX_LEVEL
+from tensordrill.puzzles import (
+    Edit,
+    FixLine,
+    OrderLines,
+    PredictShape,
+    PredictValue,
+    Puzzle,
+    Tensor,
+    WriteCode,
+    WriteEinsum,
+    WriteExpression,
+    WritePattern,
+    Wrong,
+    spell,
+    tensor,
+)
+from tensordrill.rng import Rng
+
+
+@dataclass(frozen=True)
+class Drill:
+    """One skill: what makes its puzzles, and what should be learned first.
+
+    `lesson` is the topic of the learner's lesson that names it, or None. `levels` counts from 1.
+    """
+
+    id: str
+    title: str
+    after: tuple[str, ...]
+    levels: int
+    lesson: str | None
+    generator: Callable[[Rng], Puzzle]
+
+    @property
+    def track(self) -> str:
+        return self.id.partition(".")[0]
+
+    def puzzle(self, seed: int, level: int = 1) -> Puzzle:
+        """The puzzle of that seed and level: the same one on every machine and every Python."""
+        rng = Rng(f"{self.id}/{level}/{seed}", level)
+        puzzle = self.generator(rng)
+        return puzzle.shuffled(rng.shuffled(range(puzzle.shown_items))) if puzzle.shown_items else puzzle
+
+
+def drill(
+    *, after: Sequence[str] = (), levels: int = 1, lesson: str | None = None
+) -> Callable[[Callable[[Rng], Puzzle]], Drill]:
+    """Make a drill of a generator. Its title is the first line of the docstring.
+
+    Raises ValueError where the title is missing or `levels` is out of range.
+    """
+
+    def register(generator: Callable[[Rng], Puzzle]) -> Drill:
+        track = generator.__module__.rpartition(".")[2]
+        name = f"{track}.{generator.__name__}".replace("_", "-")
+        title = (generator.__doc__ or "").strip().partition("\n")[0].rstrip(".")
+        if not title:
+            raise ValueError(f"{name}: the docstring's first line is the drill's title, and there is none")
+        if not 1 <= levels <= MAX_LEVEL:
+            raise ValueError(f"{name}: a drill has 1 to {MAX_LEVEL} levels, not {levels}")
+        return Drill(name, title, tuple(after), levels, lesson, generator)
+
+    return register
+
+
+__all__ = [
+    "Drill",
+    "Edit",
+    "FixLine",
+    "OrderLines",
+    "PredictShape",
+    "PredictValue",
+    "Rng",
+    "Tensor",
+    "WriteCode",
+    "WriteEinsum",
+    "WriteExpression",
+    "WritePattern",
+    "Wrong",
+    "drill",
+    "spell",
+    "tensor",
+]

@@ -1,0 +1,8 @@
+"""The judge: runs answers in torch, in processes of its own, and compares what they give.
+
+`Judge` is what the rest of tensordrill uses. torch is imported in `zygote` and `running` alone, which run elsewhere.
+"""
+
+from tensordrill.judge.client import Certificate, Judge
+
+__all__ = ["Certificate", "Judge"]

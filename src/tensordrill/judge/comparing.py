@@ -1,0 +1,232 @@
+"""Whether what was observed is what was expected: kind, then shape, then dtype, then values. Never by broadcasting."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from tensordrill.domain import Status
+from tensordrill.judge.values import Items, Observed, Other, Scalar, TensorValue, Value
+from tensordrill.puzzles import Said
+
+# Relative and absolute tolerance by the dtype of the answer. The absolute one is scaled by the largest entry expected,
+# so that a sum in another order passes, and float64 still tells an epsilon inside a root from one outside.
+_TOLERANCES = {
+    "float64": (1e-8, 1e-11),
+    "float32": (1e-5, 1e-6),
+    "float16": (2e-3, 1e-3),
+    "bfloat16": (1.6e-2, 8e-3),
+    "complex128": (1e-8, 1e-11),
+    "complex64": (1e-5, 1e-6),
+}
+_EXACT = (0.0, 0.0)
+_BY_HAND = (5e-4, 1e-9)  # a person gives about four digits
+MARGIN = 100.0  # a wrong turn must be off by this many tolerances, or the puzzle does not tell it from the reference
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first thing that is not as expected. `where` names the observation, `cells` the entries that differ."""
+
+    status: Status
+    where: str
+    sentence: str
+    expected: Value | None = None
+    got: Value | None = None
+    cells: frozenset[int] = frozenset()
+
+
+def compare(expected: Observed, got: Observed, *, dtypes_matter: bool = False, slack: float = 1.0) -> Difference | None:
+    """None where everything observed is as expected. `slack` multiplies the tolerances."""
+    if got.raised:
+        if expected.raised and expected.raised.type == got.raised.type:
+            return None
+        return Difference(Status.RAISED, "", f"It raised {got.raised.type}: {got.raised.message}")
+    if expected.raised:
+        return Difference(Status.WRONG_VALUE, "", f"It should raise {expected.raised.type}, and does not.")
+    for (name, one), (_, other) in zip(expected.values, got.values, strict=True):
+        if found := _difference(name, one, other, dtypes_matter=dtypes_matter, slack=slack):
+            return found
+    return None
+
+
+def compare_said(expected: Observed, said: Said, *, slack: float = 1.0) -> Difference | None:
+    """None where the learner's prediction is what the program gave."""
+    if expected.raised:
+        if said.error:
+            return None
+        return Difference(Status.WRONG_VALUE, "", f"It raises {expected.raised.type}: {expected.raised.message}")
+    if said.error:
+        return Difference(Status.WRONG_VALUE, "", "It does not raise.")
+    [(name, value)] = expected.values
+    return _difference_said(name, value, said.value, slack)
+
+
+def category(dtype: str) -> str:
+    """bool, integer, floating or complex: what must agree even where precision does not matter."""
+    if dtype == "bool":
+        return "bool"
+    if dtype.startswith("complex"):
+        return "complex"
+    return "floating" if "float" in dtype else "integer"
+
+
+def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, slack: float) -> Difference | None:
+    def differs(status: Status, sentence: str, cells: frozenset[int] = frozenset()) -> Difference:
+        return Difference(status, name, sentence, expected, got, cells)
+
+    if expected.kind != got.kind or type(expected) is not type(got):
+        return differs(Status.WRONG_VALUE, f"{_capital(name)} should be {_article(expected)}, and is {_article(got)}.")
+    match expected, got:
+        case TensorValue(), TensorValue():
+            if expected.shape != got.shape:
+                return differs(Status.WRONG_SHAPE, f"{_capital(name)} has shape {got.shape}, not {expected.shape}.")
+            same = expected.dtype == got.dtype if dtypes_matter else category(expected.dtype) == category(got.dtype)
+            if not same:
+                return differs(Status.WRONG_DTYPE, f"{_capital(name)} has dtype {got.dtype}, not {expected.dtype}.")
+            if cells := unlike(expected.elements, got.elements, _TOLERANCES.get(got.dtype, _EXACT), slack):
+                return differs(Status.WRONG_VALUE, _count(name, len(cells), len(expected.elements)), cells)
+        case Scalar(), Scalar():
+            tolerance = _TOLERANCES["float64"] if expected.kind == "float" else _EXACT
+            if not _alike(expected.value, got.value, tolerance, slack):
+                return differs(Status.WRONG_VALUE, f"{_capital(name)} is {got.value}, not {expected.value}.")
+        case Items(), Items():
+            if expected.keys != got.keys or len(expected.items) != len(got.items):
+                return differs(Status.WRONG_SHAPE, f"{_capital(name)} does not hold the same things.")
+            for label, one, other in zip(_labels(expected), expected.items, got.items, strict=True):
+                part = f"{name}[{label}]"
+                if found := _difference(part, one, other, dtypes_matter=dtypes_matter, slack=slack):
+                    return found
+        case _:
+            return differs(Status.WRONG_VALUE, f"{_capital(name)} is {_article(got)}, which cannot be compared.")
+    return None
+
+
+def unlike(
+    expected: Sequence[object], got: Sequence[object], tolerance: tuple[float, float], slack: float = 1.0
+) -> frozenset[int]:
+    """The positions at which two flat tensors differ."""
+    relative, absolute = tolerance
+    finite = [abs(e) for e in expected if isinstance(e, int | float | complex) and _finite(e)]
+    scaled = (relative, absolute * max([1.0, *finite]))
+    return frozenset(
+        i for i, (e, g) in enumerate(zip(expected, got, strict=True)) if not _alike(e, g, scaled, slack)
+    )
+
+
+def _alike(expected: object, got: object, tolerance: tuple[float, float], slack: float) -> bool:
+    """Numbers within the tolerance; NaN, infinities and everything else exactly."""
+    if expected == got:
+        return True
+    if not isinstance(expected, int | float | complex) or not isinstance(got, int | float | complex):
+        return False
+    if expected != expected or got != got:  # noqa: PLR0124 -- NaN, for complex numbers too
+        return expected != expected and got != got  # noqa: PLR0124
+    if not (_finite(expected) and _finite(got)):
+        return False
+    return abs(expected - got) <= slack * (tolerance[0] * abs(expected) + tolerance[1])
+
+
+def _finite(number: complex) -> bool:
+    return math.isfinite(number.real) and math.isfinite(number.imag)
+
+
+def _difference_said(name: str, expected: Value, said: object, slack: float) -> Difference | None:
+    answer = said_value(said)
+    want_shape, want = _flat(expected)
+    got_shape, got = _flat(answer)
+    if want_shape is None or got_shape is None or want_shape != got_shape:
+        if isinstance(expected, Items) and expected.kind == "tuple":
+            sentence = f"{_capital(name)} has {len(want)} numbers, and the answer {len(got)}."
+        elif want_shape is None or got_shape is None:
+            sentence = "The numbers of the answer are not nested as those of the result."
+        else:
+            sentence = f"{_capital(name)} has shape {want_shape}, and the answer {got_shape}."
+        return Difference(Status.WRONG_SHAPE, name, sentence, expected, answer)
+    if any(isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str) for w, g in zip(want, got, strict=True)):
+        sentence = "True or False is asked for." if isinstance(want[0], bool) else "Another kind of value is asked for."
+        return Difference(Status.WRONG_DTYPE, name, sentence, expected, answer)
+    cells = frozenset(
+        i
+        for i, (w, g) in enumerate(zip(want, got, strict=True))
+        if not _alike(w, g, (1e-9, 1e-9) if isinstance(w, int) or _whole(w) else _BY_HAND, slack)
+    )
+    if not cells:
+        return None
+    return Difference(Status.WRONG_VALUE, name, _count("the answer", len(cells), len(want)), expected, answer, cells)
+
+
+def said_value(said: object) -> Value:
+    """What the learner typed, in the form of an observation."""
+    if isinstance(said, list | tuple):
+        return Items("tuple" if isinstance(said, tuple) else "list", tuple(said_value(item) for item in said))
+    if isinstance(said, str):
+        return Scalar("dtype", said)
+    kinds = {bool: "bool", int: "int", float: "float", type(None): "None"}
+    return Scalar(kinds[type(said)], said)
+
+
+def said_by(observed: Observed) -> Said:
+    """What a learner says who expects exactly this."""
+    if observed.raised:
+        return Said(error=True)
+    return Said(_plain(observed.values[0][1]))
+
+
+def _plain(value: Value) -> object:
+    match value:
+        case TensorValue():
+            entries = iter(value.elements)
+            return _rows(value.shape, entries)
+        case Items():
+            items = [_plain(item) for item in value.items]
+            return tuple(items) if value.kind == "tuple" else items
+        case Scalar():
+            return value.value
+        case Other():
+            return value.kind
+
+
+def _rows(shape: tuple[int, ...], entries: Iterator[object]) -> object:
+    return [_rows(shape[1:], entries) for _ in range(shape[0])] if shape else next(entries)
+
+
+def _flat(value: Value) -> tuple[tuple[int, ...] | None, list[object]]:
+    """The shape (None where rows differ in length) and the entries of a tensor, a number, or nested lists of them."""
+    match value:
+        case TensorValue():
+            return value.shape, list(value.elements)
+        case Scalar():
+            return (), [value.value]
+        case Items():
+            parts = [_flat(item) for item in value.items]
+            shapes = [shape for shape, _ in parts]
+            entries = [entry for _, flat in parts for entry in flat]
+            if None in shapes or any(a != b for a, b in pairwise(shapes)):
+                return None, entries
+            return (len(parts), *((shapes[0] if shapes else None) or ())), entries
+        case Other():
+            return None, []
+
+
+def _whole(number: object) -> bool:
+    return isinstance(number, float) and number.is_integer()
+
+
+def _labels(items: Items) -> Iterator[str]:
+    return iter([repr(key) for key in items.keys] if items.kind == "dict" else [str(i) for i in range(len(items.items))])
+
+
+def _count(name: str, wrong: int, total: int) -> str:
+    if total == 1:
+        return f"{_capital(name)} has another value."
+    return f"{_capital(name)} differs in {wrong} of {total} entries."
+
+
+def _article(value: Value) -> str:
+    names = {"array": "a NumPy array", "None": "None", "int": "a Python int"}
+    return names.get(value.kind, f"a {'Python ' if isinstance(value, Scalar) else ''}{value.kind}")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,155 @@
+"""In a child: makes an instance, runs a program on it, and turns what is observed into data. Imports torch.
+
+What runs here is not trusted, and neither is what this writes: the reader (`values`) checks all of it.
+"""
+
+import base64
+import math
+import random
+import traceback
+import types
+
+import einops
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812 -- as everybody writes it, and as learners do
+from torch import nn
+
+from tensordrill.judge.values import MAX_ELEMENTS
+
+_ANSWER = "<answer>"
+_MAX_MESSAGE = 1_500
+_MAX_DIGITS = 3_000
+_MAX_DEPTH = 15
+
+
+class Unshowable(Exception):  # noqa: N818 -- a reason, said to the learner as such
+    """A value that is too large or too deep to be sent."""
+
+
+def warm_up() -> None:
+    """Run once, in the zygote, what is slow the first time in a process: children inherit it done."""
+    torch.manual_seed(0)
+    x = torch.randn(2, 3, requires_grad=True)
+    torch.einsum("ij,kj->ik", x, x).softmax(-1).sum().backward()
+    einops.rearrange(x, "a b -> (b a)")
+    _encode_tensor(nn.Linear(3, 2)(x))
+
+
+def run(request: dict[str, object]) -> list[list[dict[str, object]]]:
+    """Each program on each instance: `{"values": [[name, value]]}` or `{"raised": [type, message, line]}`."""
+    programs, instances, setup, dtype = (request[k] for k in ("programs", "instances", "setup", "dtype"))
+    assert isinstance(programs, list)
+    assert isinstance(instances, list)
+    return [[_one(source, observe, instance, str(setup), str(dtype)) for instance in instances] for source, observe in programs]
+
+
+def scope() -> dict[str, object]:
+    """The names that every answer may use."""
+    module = types.ModuleType("answer")
+    return module.__dict__ | {
+        "torch": torch,
+        "nn": nn,
+        "F": F,
+        "np": np,
+        "math": math,
+        "einops": einops,
+        "rearrange": einops.rearrange,
+        "reduce": einops.reduce,
+        "repeat": einops.repeat,
+        "Tensor": torch.Tensor,
+        "__name__": "answer",
+    }
+
+
+def _one(source: str, observe: list[list[str]], instance: dict, setup: str, dtype: str) -> dict[str, object]:  # type: ignore[type-arg]
+    torch.set_default_dtype(getattr(torch, dtype))
+    torch.set_grad_enabled(True)
+    random.seed(instance["seed"])
+    np.random.seed(instance["seed"])  # noqa: NPY002 -- seeds what a learner's np.random calls draw from
+    names = scope() | instance["sizes"]
+    generator = torch.Generator().manual_seed(instance["seed"])
+    for name, shape, domain, below in instance["tensors"]:
+        names[name] = _fill(shape, domain, below, instance["fill"], generator)
+    torch.manual_seed(instance["seed"])
+    try:
+        exec(compile(setup, "<setup>", "exec", dont_inherit=True), names)  # noqa: S102 -- what this process is for
+        exec(compile(source, _ANSWER, "exec", dont_inherit=True), names)  # noqa: S102
+        values = [[name, _encode(eval(code, names), 0)] for name, code in observe]  # noqa: S307
+    except BaseException as error:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt are answers too
+        return {"raised": [type(error).__name__, _message(error), _line(error)]}
+    return {"values": values}
+
+
+def _fill(shape: list[int], domain: str, below: int, fill: str, generator: torch.Generator) -> torch.Tensor:
+    if domain == "index":
+        return torch.randint(0, below, shape, generator=generator)
+    if domain == "mask":
+        mask = torch.rand(shape, generator=generator) < 0.5  # noqa: PLR2004 -- a fair coin
+        if mask.numel() > 1:
+            # Both values must be there, or an inverted or ignored mask could pass.
+            first, second = torch.randperm(mask.numel(), generator=generator)[:2].tolist()
+            mask.view(-1)[first], mask.view(-1)[second] = True, False
+        return mask
+    if fill == "floats":
+        values = torch.randn(shape, generator=generator, dtype=torch.float64)
+        values = values.abs() + 0.1 if domain == "positive" else values
+    else:
+        reach = 9 if fill == "small" else 99
+        low = 1 if domain == "positive" else -reach
+        values = torch.randint(low, reach + 1, shape, generator=generator).double()
+    return values.to(torch.get_default_dtype())
+
+
+def _encode(value: object, depth: int) -> list[object]:  # noqa: PLR0911 -- one return for each kind of value
+    if depth > _MAX_DEPTH:
+        raise Unshowable("the result is nested too deeply to be compared")
+    match value:
+        case torch.Tensor():
+            return _encode_tensor(value)
+        case np.ndarray() | np.generic():
+            array = np.asarray(value)
+            return ["array", *_encode_tensor(torch.from_numpy(array.copy()))[1:]]
+        case bool():
+            return ["bool", value]
+        case int():
+            if value.bit_length() > _MAX_DIGITS:
+                raise Unshowable("the result is a number too large to be compared")
+            return ["int", str(int(value))]
+        case float():
+            return ["float", repr(float(value))]
+        case str():
+            return ["str", value[:_MAX_MESSAGE]]
+        case None:
+            return ["none"]
+        case torch.dtype():
+            return ["dtype", str(value)]
+        case list() | tuple():
+            kind = "list" if isinstance(value, list) else "tuple"
+            return [kind, [_encode(item, depth + 1) for item in value]]
+        case dict():
+            keys = [str(key)[:200] for key in value]
+            return ["dict", keys, [_encode(item, depth + 1) for item in value.values()]]
+    return ["other", type(value).__name__]
+
+
+def _encode_tensor(tensor: torch.Tensor) -> list[object]:
+    if tensor.numel() > MAX_ELEMENTS:
+        raise Unshowable(f"the result has shape {tuple(tensor.shape)}, too large to be compared")
+    if tensor.device.type == "meta" or tensor.layout is not torch.strided:
+        return ["other", f"{tensor.layout} tensor on {tensor.device.type}"]
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    data = plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
+    return ["tensor", str(tensor.dtype).removeprefix("torch."), list(tensor.shape), base64.b64encode(data).decode()]
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)[:_MAX_MESSAGE]
+    except BaseException:  # noqa: BLE001 -- an answer's own exception may fail to print
+        return ""
+
+
+def _line(error: BaseException) -> int:
+    frames = traceback.extract_tb(error.__traceback__) if error.__traceback__ else []
+    return next((frame.lineno or 0 for frame in reversed(frames) if frame.filename == _ANSWER), 0)

@@ -1,0 +1,48 @@
+"""The puzzle kinds. Each says what the learner types, how that becomes source, and what is observed."""
+
+from tensordrill.puzzles.answers import Forbidden, Slip
+from tensordrill.puzzles.base import (
+    Answer,
+    Edit,
+    Face,
+    Program,
+    Puzzle,
+    Said,
+    Setting,
+    Tensor,
+    Turn,
+    Wrong,
+    dedent,
+    tensor,
+)
+from tensordrill.puzzles.code import WriteCode, WriteExpression
+from tensordrill.puzzles.einsum import WriteEinsum, spell
+from tensordrill.puzzles.lines import FixLine, OrderLines
+from tensordrill.puzzles.pattern import WritePattern
+from tensordrill.puzzles.predict import PredictShape, PredictValue
+
+__all__ = [
+    "Answer",
+    "Edit",
+    "Face",
+    "FixLine",
+    "Forbidden",
+    "OrderLines",
+    "PredictShape",
+    "PredictValue",
+    "Program",
+    "Puzzle",
+    "Said",
+    "Setting",
+    "Slip",
+    "Tensor",
+    "Turn",
+    "WriteCode",
+    "WriteEinsum",
+    "WriteExpression",
+    "WritePattern",
+    "Wrong",
+    "dedent",
+    "spell",
+    "tensor",
+]

@@ -1,0 +1,125 @@
+"""The learner types an einsum equation, in letters or in words."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from string import ascii_lowercase
+
+from tensordrill.puzzles.answers import Slip, one_line, unquoted
+from tensordrill.puzzles.base import Edit, Face, Program, Puzzle, Setting, Tensor, Wrong
+from tensordrill.puzzles.calls import read_call
+
+_STRAY = re.compile(r"[^A-Za-z_0-9 ,]")
+
+
+@dataclass(frozen=True, kw_only=True)
+class WriteEinsum(Puzzle):
+    """An equation for `torch.einsum` over `tensors` (in operand order) whose result has the axes `output`."""
+
+    kind = "einsum"
+    prompt: str
+    tensors: Sequence[Tensor]
+    output: Sequence[str]
+    sizes: Mapping[str, int | str] = field(default_factory=dict)
+    code: str = ""
+
+    @property
+    def face(self) -> Face:
+        return Face(
+            prompt=self.prompt,
+            how="the equation, such as ij,jk->ik; axis names separated by spaces work too",
+            code=self.code or f'torch.einsum("____", {", ".join(t.name for t in self.tensors)})',
+            tensors=tuple(self.tensors),
+            sizes=self.sizes,
+            output=tuple(self.output),
+        )
+
+    @cached_property
+    def setting(self) -> Setting:
+        return Setting(tensors=tuple(self.tensors), sizes=self.sizes)
+
+    @cached_property
+    def solution(self) -> str:
+        return spell([t.axes for t in self.tensors], self.output)
+
+    @cached_property
+    def reference(self) -> Program:
+        return self._program(self.solution, [t.name for t in self.tensors])
+
+    def read(self, text: str) -> Program:
+        text = unquoted(one_line(text))
+        names = [t.name for t in self.tensors]
+        if call := read_call(text, functions=("einsum",), operands=names):
+            text, names = call.strings[0], list(call.operands)
+        ranks = {t.name: len(t.axes) for t in self.tensors}
+        return self._program(read_equation(text, [ranks[name] for name in names]), names)
+
+    def mutant(self, wrong: Wrong | Edit) -> Program:
+        return self.read(wrong.apply(self.solution) if isinstance(wrong, Edit) else str(wrong.answer))
+
+    @staticmethod
+    def _program(equation: str, names: Sequence[str]) -> Program:
+        return Program(f'answer = torch.einsum("{equation}", {", ".join(names)})', (("the result", "answer"),))
+
+
+def letters_for(axes: Iterable[str]) -> dict[str, str]:
+    """One letter for each axis name: its first letter that is still free, else the first free one."""
+    letters: dict[str, str] = {}
+    for axis in axes:
+        if axis not in letters:
+            free = [c for c in axis.lower() + ascii_lowercase if c in ascii_lowercase and c not in letters.values()]
+            letters[axis] = free[0]
+    return letters
+
+
+def spell(operands: Sequence[Sequence[str]], output: Sequence[str]) -> str:
+    """The equation in letters: `spell([["row", "col"]], ["row"])` is `rc->r`."""
+    letters = letters_for(axis for axes in operands for axis in axes)
+    terms = ["".join(letters[axis] for axis in axes) for axes in operands]
+    return ",".join(terms) + "->" + "".join(letters[axis] for axis in output)
+
+
+def read_equation(text: str, ranks: Sequence[int]) -> str:
+    """The equation as torch takes it. Words become letters; which of the two was typed, the operands' ranks decide.
+
+    Raises Slip where the text is no equation at all. What is merely wrong is left for torch to say.
+    """
+    if stray := sorted(set(_STRAY.findall(text.replace("->", "").replace("...", "")))):
+        raise Slip(f"An equation has axis names, commas, ... and ->, but no {' '.join(stray)}. Type it as ij,jk->ik.")
+    inputs, arrow, output = text.partition("->")
+    if "->" in output or "," in output:
+        raise Slip("An equation has one arrow, and one output after it.")
+    terms = [_words(term) for term in inputs.split(",")]
+    outputs = _words(output)
+    words = [word for term in [*terms, outputs] for word in term if word != "..."]
+    if _spelled_in_words(words, terms, ranks):
+        letters = letters_for(words) | {"...": "..."}
+    else:
+        if stray := sorted({c for word in words for c in word if not c.isalpha()}):
+            raise Slip(f"Axes are single letters, or words separated by spaces; {stray[0]} is neither.")
+        letters = {word: word for word in [*words, "..."]}
+    spelled = ["".join(letters[word] for word in term) for term in [*terms, outputs]]
+    return ",".join(spelled[:-1]) + arrow + spelled[-1]
+
+
+def _words(term: str) -> list[str]:
+    return term.replace("...", " ... ").split()
+
+
+def _spelled_in_words(words: Sequence[str], terms: Sequence[Sequence[str]], ranks: Sequence[int]) -> bool:
+    """Whether long names are words rather than letters run together: where letters do not fit the ranks, words do."""
+    if all(len(word) == 1 for word in words):
+        return False
+    if any(not word.isalpha() for word in words):
+        return True
+    letters = [[c for word in term for c in (["..."] if word == "..." else word)] for term in terms]
+    return _fit(terms, ranks) and not _fit(letters, ranks)
+
+
+def _fit(terms: Sequence[Sequence[str]], ranks: Sequence[int]) -> bool:
+    if len(terms) != len(ranks):
+        return False
+    return all(
+        len(term) - 1 <= rank if "..." in term else len(term) == rank for term, rank in zip(terms, ranks, strict=True)
+    )

@@ -1,0 +1,106 @@
+"""Shapes and values as people write them, read without evaluating anything."""
+
+import ast
+import re
+from collections.abc import Callable
+
+from tensordrill.puzzles.answers import Slip, one_line, unquoted
+from tensordrill.puzzles.base import Said
+
+_SHAPE = re.compile(r"[\[(]?\s*(-?\d+(?:\s*[,x*]\s*|\s+))*(-?\d+)?\s*,?\s*[\])]?")
+_WRAPPERS = ("tensor", "array", "Size", "list", "tuple", "Tensor")
+_DTYPES = {
+    "float16", "float32", "float64", "bfloat16", "half", "float", "double", "int8", "int16", "int32", "int64", "uint8",
+    "short", "int", "long", "bool", "complex64", "complex128",
+}  # fmt: skip
+_SAME_DTYPE = {"half": "float16", "double": "float64", "short": "int16", "long": "int64"}
+_BRACKETS = {"(": ")", "[": "]"}
+
+
+def read_shape(text: str) -> tuple[int, ...]:
+    """`(2, 3)`, `2,3`, `2 3`, `[2, 3]`, `2x3`, `torch.Size([2, 3])`, `()`. Raises Slip."""
+    text = unquoted(one_line(text))
+    inner = re.sub(r"\A(?:torch\.)?Size\s*\((.*)\)\Z", r"\1", text).strip()
+    if not _SHAPE.fullmatch(inner) or _unpaired(inner):
+        raise Slip("A shape is written (2, 3), or 2 3; a scalar's is ().")
+    sizes = [int(size) for size in re.findall(r"-?\d+", inner) if len(size) < 19]  # noqa: PLR2004 -- sizes fit 64 bits
+    if any(size < 0 for size in sizes):
+        raise Slip("No size is negative.")
+    return tuple(sizes)
+
+
+def read_value(text: str) -> object:
+    """Numbers, bools, dtypes and lists of them: Python literals, `tensor(...)`, `3/8`, `nan`, `inf`. Raises Slip."""
+    text = unquoted(one_line(text))
+    if re.fullmatch(r"[-+\d./eE]+(\s+[-+\d./eE]+)+", text):
+        text = ",".join(text.split())
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise Slip("That is not a value. Write 3, [1, 2], 3/8, nan, True or float32.") from None
+    try:
+        return _value(node)
+    except RecursionError:
+        raise Slip("That is nested too deeply to be read.") from None
+
+
+def prediction(read: Callable[[str], object], text: str, *, may_raise: bool) -> Said:
+    """What the learner says: `error` where the puzzle allows for it, else what `read` makes of the text."""
+    word = unquoted(one_line(text)).lower().rstrip(".!")
+    if word in ("error", "raises", "an error", "it raises"):
+        if not may_raise:
+            raise Slip("This program runs; no error is asked for.")
+        return Said(error=True)
+    return Said(read(text))
+
+
+def _unpaired(text: str) -> bool:
+    opening, closing = text[:1], text[-1:]
+    return (opening in _BRACKETS or closing in _BRACKETS.values()) and _BRACKETS.get(opening) != closing
+
+
+def _value(node: ast.expr) -> object:  # noqa: PLR0911 -- one return for each thing that a value can be
+    match node:
+        case ast.Constant(value=bool() | int() | float() as value):
+            return value
+        case ast.Constant(value=None):
+            return None
+        case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
+            number = _number(operand)
+            return -number if isinstance(op, ast.USub) else number
+        case ast.BinOp(left=left, op=ast.Div(), right=right):
+            if not (divisor := _number(right)):
+                raise Slip("That divides by zero; write inf or nan if that is meant.")
+            return _number(left) / divisor
+        case ast.List(elts=items) | ast.Tuple(elts=items):
+            return [_value(item) for item in items]
+        case ast.Name(id=name):
+            return _named(name)
+        case ast.Attribute(attr=name):
+            return _named(name)
+        case ast.Call(func=function, args=[argument], keywords=_):
+            if ast.unparse(function).rpartition(".")[2] in _WRAPPERS:
+                return _value(argument)
+        case _:
+            pass
+    raise Slip(f"{ast.unparse(node)[:40]} is not a value. Write 3, [1, 2], 3/8, nan, True or float32.")
+
+
+def _number(node: ast.expr) -> float | int:
+    value = _value(node)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Slip(f"{ast.unparse(node)[:40]} is not a number.")
+    return value
+
+
+def _named(name: str) -> object:
+    lowered = name.lower()
+    if lowered in ("nan", "inf", "infinity"):
+        return float(lowered)
+    if lowered in ("true", "false"):
+        return lowered == "true"
+    if lowered == "none":
+        return None
+    if lowered in _DTYPES:
+        return "torch." + _SAME_DTYPE.get(lowered, lowered)
+    raise Slip(f"{name[:40]} is not a value. Write 3, [1, 2], 3/8, nan, True or float32.")

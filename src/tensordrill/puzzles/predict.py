@@ -1,0 +1,96 @@
+"""The learner sees a program and says what it gives; torch, run live, says what it really gives."""
+
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import ClassVar
+
+from tensordrill.puzzles.base import Answer, Edit, Face, Program, Puzzle, Said, Setting, Wrong, dedent
+from tensordrill.puzzles.literal import prediction, read_shape, read_value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction(Puzzle):
+    """A program, and the expression that is asked for after it has run.
+
+    A wrong turn is an expression in the same program, an `Edit` of the program, or the word `error`.
+    With `can_fail`, raising is a possible answer, and the prompt says so.
+    """
+
+    predicts = True
+    program: str
+    ask: str
+    prompt: str = ""
+    can_fail: bool = False
+
+    default_prompt: ClassVar[str]
+    how: ClassVar[str]
+
+    @property
+    def face(self) -> Face:
+        return Face(
+            prompt=self.prompt or self.default_prompt.format(ask=self.ask),
+            how=self.how + (", or error" if self.can_fail else ""),
+            code=self._source,
+            ask=self.ask,
+        )
+
+    @cached_property
+    def _source(self) -> str:
+        return dedent(self.program)
+
+    @cached_property
+    def setting(self) -> Setting:
+        return Setting(instances=1)
+
+    @property
+    def solution(self) -> None:
+        return None
+
+    @property
+    def may_raise(self) -> bool:
+        return self.can_fail
+
+    @cached_property
+    def reference(self) -> Program:
+        return self._observed(self._source, self.ask)
+
+    def mutant(self, wrong: Wrong | Edit) -> Answer:
+        if isinstance(wrong, Edit):
+            return self._observed(wrong.apply(self._source), self.ask)
+        if wrong.answer == "error":
+            return Said(error=True)
+        return self._observed(self._source, str(wrong.answer))
+
+    def _observed(self, source: str, expression: str) -> Program:
+        return Program(source, (("the answer", expression),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictShape(Prediction):
+    """The shape of `ask`."""
+
+    kind = "shape"
+    default_prompt = "What is the shape of `{ask}`?"
+    how = "the shape, such as (2, 3)"
+
+    def read(self, text: str) -> Said:
+        return prediction(read_shape, text, may_raise=self.may_raise)
+
+    def _observed(self, source: str, expression: str) -> Program:
+        # A wrong turn may be written as the tensor that has the shape, or as the shape itself.
+        return Program(source, (("the shape", f"(lambda it: tuple(getattr(it, 'shape', it)))({expression})"),))
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictValue(Prediction):
+    """The value of `ask`: numbers, bools, a dtype, or lists of them."""
+
+    kind = "value"
+    default_prompt = "What is `{ask}`?"
+    how = "the value, such as 3, [1, 2] or 3/8"
+
+    def read(self, text: str) -> Said:
+        return prediction(read_value, text, may_raise=self.may_raise)
+
+

@@ -1,0 +1,75 @@
+"""Python that a learner typed: read, never run. What this finds is for friendlier words; safety is the sandbox's."""
+
+import ast
+from collections.abc import Collection
+from textwrap import dedent, indent
+
+from tensordrill.puzzles.answers import Forbidden, Slip, name_of
+
+
+def parse(source: str) -> ast.Module:
+    """The syntax tree. Raises Slip with the line and what Python says of it."""
+    try:
+        tree = ast.parse(source)
+        compile(tree, "<answer>", "exec", dont_inherit=True)
+    except SyntaxError as error:
+        line = (error.text or "").strip()[:60]
+        where = f" in line {error.lineno}" if error.lineno and "\n" in source.strip() else ""
+        raise Slip(f"That is not Python{where}: {error.msg}." + (f"  {line}" if line else "")) from None
+    except (RecursionError, MemoryError, ValueError):
+        raise Slip("That is nested too deeply to be read.") from None
+    _refuse_lookalikes(tree)
+    return tree
+
+
+def refuse(tree: ast.AST, forbidden: Collection[str]) -> None:
+    """Raises Forbidden where the code names, as a name or an attribute, what the prompt rules out."""
+    for node in ast.walk(tree):
+        name = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name"}.get(type(node))
+        used = getattr(node, name).rpartition(".")[2] if name else ""
+        if used in forbidden:
+            raise Forbidden(f"The prompt rules out {used}.")
+
+
+def outdented(text: str) -> str:
+    """The code at column 0, also where only its first line lost its indentation to a paste."""
+    try:
+        ast.parse(dedent(text))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        first, newline, rest = text.partition("\n")
+        repaired = first.strip() + newline + dedent(rest)
+        try:
+            ast.parse(repaired)
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return dedent(text)
+        return repaired
+    return dedent(text)
+
+
+def as_function(text: str, signature: str) -> str:
+    """A whole module that defines the function: the text as typed, or its bare body under the signature.
+
+    Raises Slip where the text defines only a function of another name.
+    """
+    code = outdented(text)
+    wanted = signature.removeprefix("def ").partition("(")[0].strip()
+    try:
+        body = ast.parse(code).body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        parse(code)
+        raise
+    functions = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    if wanted in functions:
+        return code
+    if functions and all(isinstance(n, ast.FunctionDef | ast.Import | ast.ImportFrom | ast.ClassDef) for n in body):
+        raise Slip(f"That defines {functions[-1]}; the function must be called {wanted}.")
+    return f"{signature}\n{indent(code, '    ')}"
+
+
+def _refuse_lookalikes(tree: ast.AST) -> None:
+    bound = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    bound |= {n.arg for n in ast.walk(tree) if isinstance(n, ast.arg)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and not node.id.isascii() and node.id not in bound:
+            stray = next(c for c in node.id if not c.isascii())
+            raise Slip(f"The name {node.id} holds {name_of(stray)}, a look-alike. Type it in plain ASCII.")

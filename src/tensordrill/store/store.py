@@ -1,0 +1,156 @@
+"""The data file's one door: every read and every write of the learner's history."""
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TypeVar
+
+from sqlalchemy import Connection, Engine, RowMapping, delete, distinct, func, insert, select, update
+
+from tensordrill.domain import Card, Event, PuzzleRecord
+from tensordrill.errors import TensordrillError
+from tensordrill.store import engine, migration, tables
+from tensordrill.store.faults import told
+from tensordrill.store.rows import card_of, card_row, event_of, event_row
+
+CHUNK = 500  # rows held at a time while streaming
+
+T = TypeVar("T")
+
+
+class Store:
+    """An open data file. Every fault of the file, of the disk and of the database is raised as TensordrillError."""
+
+    def __init__(self, path: Path, database: Engine, replica: str) -> None:
+        self.path = path
+        self.replica = replica
+        self._engine = database
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Opens the data file; makes it, and its folder, where they are missing; migrates it where it is older.
+
+        A file that is not ours, or newer than this version, is left as it is, to the byte.
+        """
+        path = Path(os.path.realpath(path))  # SQLite keeps its log beside the real file
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise TensordrillError(
+                f"The folder {path.parent} cannot be made: {error.strerror}.",
+                hint="Set TENSORDRILL_HOME to a folder that you can write.",
+            ) from error
+        with told(path):
+            migration.prepare(path)
+            database = engine.connect(path)
+            with database.connect() as connection:
+                replica = connection.scalar(select(tables.meta.c.value).where(tables.meta.c.name == "replica"))
+        return cls(path, database, str(replica))
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def record(
+        self, drill: str, puzzle: PuzzleRecord, write: Callable[[int, Card | None], tuple[Event, Card | None]]
+    ) -> tuple[Event, Card | None]:
+        """Records one event of a drill in one transaction, and returns it with the drill's card: by then both are safe.
+
+        `write` gets the event's number and the drill's card as they are under the write lock, and returns the event
+        and the card after it. Where it raises, nothing is written.
+        """
+        with told(self.path), engine.writing(self._engine) as connection:
+            number, order_ms = self._next(connection)
+            before = self._card(connection, drill)
+            event, card = write(number, before)
+            if connection.scalar(select(tables.puzzle.c.hash).where(tables.puzzle.c.hash == puzzle.hash)) is None:
+                connection.execute(insert(tables.puzzle), asdict(puzzle))
+            row = event_row(event) | {"order_ms": max(event.at_ms, order_ms)}
+            connection.execute(insert(tables.event), row)
+            if card is not None and before is None:
+                connection.execute(insert(tables.card), card_row(card))
+            elif card is not None and card != before:
+                connection.execute(update(tables.card).where(tables.card.c.drill == drill), card_row(card))
+        return event, card
+
+    def cards(self) -> dict[str, Card]:
+        """Each drill's card, by drill id."""
+        with told(self.path), self._engine.connect() as connection:
+            rows = connection.execute(select(tables.card).order_by(tables.card.c.drill)).mappings()
+            return {row["drill"]: self._read(card_of, row) for row in rows}
+
+    def exposures(self) -> dict[str, int]:
+        """How many different puzzles (seeds) of each drill the learner has met, by drill id."""
+        drill = tables.event.c.drill
+        with told(self.path), self._engine.connect() as connection:
+            query = (
+                select(drill, func.count(distinct(tables.event.c.seed)).label("puzzles"))
+                .group_by(drill)
+                .order_by(drill)
+            )
+            return {row.drill: row.puzzles for row in connection.execute(query)}
+
+    def puzzle(self, content_hash: str) -> PuzzleRecord | None:
+        """The puzzle as it was asked, or None where no event has asked one of that hash."""
+        with told(self.path), self._engine.connect() as connection:
+            query = select(tables.puzzle).where(tables.puzzle.c.hash == content_hash)
+            row = connection.execute(query).mappings().one_or_none()
+            return None if row is None else PuzzleRecord(**row)
+
+    def events(self) -> Iterator[Event]:
+        """The history in the order in which it was written, from one snapshot, in constant memory.
+
+        That is by time and, among merged histories, by replica and number; an event dated before one that was
+        already there, because the clock went back, still follows it. Replayed in this order, the events give the cards.
+        """
+        return (self._read(event_of, row) for row in self._rows())
+
+    def damaged(self) -> list[str]:
+        """The ids of events whose content is no longer what was written. Reads the whole history."""
+        return [str(row["id"]) for row in self._rows() if not _intact(row)]
+
+    def rebuild(self, cards: Mapping[str, Card]) -> None:
+        """Replaces all cards, in one transaction."""
+        with told(self.path), engine.writing(self._engine) as connection:
+            connection.execute(delete(tables.card))
+            if cards:
+                connection.execute(insert(tables.card), [card_row(card) for card in cards.values()])
+
+    def _rows(self) -> Iterator[RowMapping]:
+        order = tables.event.c.order_ms, tables.event.c.replica, tables.event.c.number
+        with told(self.path), self._engine.connect() as connection:
+            query = select(tables.event).order_by(*order)
+            yield from connection.execution_options(yield_per=CHUNK).execute(query).mappings()
+
+    def _next(self, connection: Connection) -> tuple[int, int]:
+        """The next event's number, and the least `order_ms` that puts it after all others."""
+        event = tables.event.c
+        numbers = select(func.coalesce(func.max(event.number), 0)).where(event.replica == self.replica)
+        orders = select(func.coalesce(func.max(event.order_ms), 0))
+        return connection.scalars(numbers).one() + 1, connection.scalars(orders).one() + 1
+
+    def _card(self, connection: Connection, drill: str) -> Card | None:
+        row = connection.execute(select(tables.card).where(tables.card.c.drill == drill)).mappings().one_or_none()
+        return None if row is None else self._read(card_of, row)
+
+    def _read(self, convert: Callable[[RowMapping], T], row: RowMapping) -> T:
+        try:
+            return convert(row)
+        except (TypeError, ValueError) as error:
+            raise TensordrillError(
+                f"A row of the data file {self.path} is damaged: {error}.", hint="Put a copy of the file in its place."
+            ) from error
+
+
+def _intact(row: RowMapping) -> bool:
+    try:
+        return event_of(row).id == str(row["id"])
+    except (TypeError, ValueError):
+        return False
