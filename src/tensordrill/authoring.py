@@ -12,6 +12,7 @@ The drill's id is the module's name and the function's, with dashes: `shapes.sta
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tensordrill.contraction import Contraction, Mistake
 from tensordrill.domain import MAX_LEVEL
 from tensordrill.puzzles import (
     Edit,
@@ -79,9 +80,11 @@ def drill(
 
 
 __all__ = [
+    "Contraction",
     "Drill",
     "Edit",
     "FixLine",
+    "Mistake",
     "OrderLines",
     "PredictShape",
     "PredictValue",

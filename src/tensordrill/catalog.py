@@ -6,7 +6,6 @@ from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
 
-from tensordrill import drills
 from tensordrill.authoring import Drill
 from tensordrill.errors import TensordrillError, UsageError
 
@@ -95,7 +94,8 @@ class Catalog(Mapping[str, Drill]):
 
 def built_in() -> Catalog:
     """The drills that come with tensordrill."""
-    modules = [import_module(f"{drills.__name__}.{info.name}") for info in pkgutil.iter_modules(drills.__path__)]
+    package = import_module("tensordrill.drills")
+    modules = [import_module(f"{package.__name__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
     return Catalog(thing for module in modules for thing in vars(module).values() if isinstance(thing, Drill))
 
 

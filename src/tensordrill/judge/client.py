@@ -19,7 +19,7 @@ from tensordrill.puzzles import Forbidden, Program, Puzzle, Said, Slip
 
 @dataclass(frozen=True)
 class Certificate:
-    """What torch says of a puzzle: the reference's observations, each wrong turn's, and what is wrong with it, if anything.
+    """What torch says of a puzzle: the reference's observations, each wrong turn's, and what is wrong with the puzzle.
 
     A wrong turn's entry is what it says (`Said`) or one observation for each instance.
     """
@@ -46,12 +46,16 @@ class FailedRunError(RuntimeError):
 
 
 class Judge:
-    """Runs answers in children of one zygote, which starts with the first use or with `start`. Not thread-safe."""
+    """Runs answers in children of one zygote, which starts with the first use or with `start`.
+
+    One thread at a time may use it; only `stop` may be called from another.
+    """
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._zygote: Zygote | None = None
         self._certificates: dict[str, Certificate] = {}
+        self._stopped = False
 
     def __enter__(self) -> Self:
         return self
@@ -62,11 +66,20 @@ class Judge:
         self.close()
 
     def start(self) -> None:
-        """Begin to load torch, in the zygote. Returns at once."""
+        """Begin to load torch, in the zygote. Returns at once. Raises ZygoteDiedError after `stop`."""
+        if self._stopped:
+            raise ZygoteDiedError("the judge was stopped")
         if self._zygote is None:
             self._zygote = Zygote(self._limits)
 
+    def stop(self) -> None:
+        """Kill what runs, now, from any thread. Whoever waits for a verdict is told that the judge was stopped."""
+        self._stopped = True
+        if self._zygote is not None:
+            self._zygote.kill()
+
     def close(self) -> None:
+        """End the zygote and free its pipes."""
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None
@@ -134,16 +147,23 @@ class Judge:
             return Verdict(
                 status=Status.INTERNAL, feedback=f"The judge failed ({error}). That is our fault; nothing was rated."
             )
-        return self._verdict(puzzle, certificate, got)
+        lines_before = None if isinstance(answer, Said) else answer.lines_before
+        return self._verdict(puzzle, certificate, got, lines_before)
 
-    def _verdict(self, puzzle: Puzzle, certificate: Certificate, got: Sequence[Observed] | Said) -> Verdict:
+    def _verdict(
+        self,
+        puzzle: Puzzle,
+        certificate: Certificate,
+        got: Sequence[Observed] | Said,
+        lines_before: int | None,
+    ) -> Verdict:
         differences = _differences(puzzle, certificate.expected, got)
         if not any(differences):
             return Verdict(status=Status.CORRECT, feedback="Correct.")
         turn = next(
             (turn for turn, ran in zip(puzzle.turns, certificate.turns, strict=True) if _same(puzzle, ran, got)), None
         )
-        return explain(certificate.instances, certificate.expected, got, differences, turn)
+        return explain(certificate.instances, certificate.expected, got, differences, turn, lines_before)
 
     def _certify(self, puzzle: Puzzle) -> Certificate:
         seed = int(puzzle.hash[:8], 16)
@@ -168,9 +188,7 @@ class Judge:
         problems += [f"Its wrong turn {name!r} gives what the reference gives." for name in confused]
         return Certificate(puzzle.hash, chosen, expected, results, tuple(problems), confused)
 
-    def _observe(
-        self, puzzle: Puzzle, programs: Sequence[Program], chosen: Sequence[Instance]
-    ) -> list[list[Observed]]:
+    def _observe(self, puzzle: Puzzle, programs: Sequence[Program], chosen: Sequence[Instance]) -> list[list[Observed]]:
         """For each program, for each instance, what is observed; all programs in one child, in order.
 
         Raises FailedRunError, BadReplyError or ZygoteDiedError.
@@ -192,7 +210,7 @@ class Judge:
             how = f"by signal {reply.signal}" if reply.signal else "from inside"
             raise FailedRunError(Status.RAISED, f"The process that ran it was ended {how}, before there was a result.")
         observed = read_reply(reply.data, len(programs), len(chosen))
-        if any(_out_of_memory(one) for one in observed[0]):
+        if any(one.raised and one.raised.type == "MemoryError" for one in observed[0]):
             megabytes = self._limits.memory // 2**20
             raise FailedRunError(Status.MEMORY, f"It needs more than the {megabytes} MB that an answer may take.")
         return observed
@@ -219,9 +237,7 @@ def _differences(
         return [compare_said(one, said, slack=slack) for one in expected]
     assert not isinstance(got, Said)
     strict = puzzle.setting.dtypes_matter
-    return [
-        compare(one, other, dtypes_matter=strict, slack=slack) for one, other in zip(expected, got, strict=True)
-    ]
+    return [compare(one, other, dtypes_matter=strict, slack=slack) for one, other in zip(expected, got, strict=True)]
 
 
 def _same(puzzle: Puzzle, turn: Sequence[Observed] | Said, got: Sequence[Observed] | Said) -> bool:
@@ -229,11 +245,3 @@ def _same(puzzle: Puzzle, turn: Sequence[Observed] | Said, got: Sequence[Observe
     if isinstance(turn, Said):
         return isinstance(got, Said) and turn == got
     return not any(_differences(puzzle, turn, got))
-
-
-def _out_of_memory(observed: Observed) -> bool:
-    raised = observed.raised
-    if raised is None:
-        return False
-    return raised.type in ("MemoryError", "OutOfMemoryError") or "can't allocate memory" in raised.message
-

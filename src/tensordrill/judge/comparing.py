@@ -109,9 +109,7 @@ def unlike(
     relative, absolute = tolerance
     finite = [abs(e) for e in expected if isinstance(e, int | float | complex) and _finite(e)]
     scaled = (relative, absolute * max([1.0, *finite]))
-    return frozenset(
-        i for i, (e, g) in enumerate(zip(expected, got, strict=True)) if not _alike(e, g, scaled, slack)
-    )
+    return frozenset(i for i, (e, g) in enumerate(zip(expected, got, strict=True)) if not _alike(e, g, scaled, slack))
 
 
 def _alike(expected: object, got: object, tolerance: tuple[float, float], slack: float) -> bool:
@@ -143,7 +141,10 @@ def _difference_said(name: str, expected: Value, said: object, slack: float) -> 
         else:
             sentence = f"{_capital(name)} has shape {want_shape}, and the answer {got_shape}."
         return Difference(Status.WRONG_SHAPE, name, sentence, expected, answer)
-    if any(isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str) for w, g in zip(want, got, strict=True)):
+    if any(
+        isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str)
+        for w, g in zip(want, got, strict=True)
+    ):
         sentence = "True or False is asked for." if isinstance(want[0], bool) else "Another kind of value is asked for."
         return Difference(Status.WRONG_DTYPE, name, sentence, expected, answer)
     cells = frozenset(
@@ -214,7 +215,9 @@ def _whole(number: object) -> bool:
 
 
 def _labels(items: Items) -> Iterator[str]:
-    return iter([repr(key) for key in items.keys] if items.kind == "dict" else [str(i) for i in range(len(items.items))])
+    return iter(
+        [repr(key) for key in items.keys] if items.kind == "dict" else [str(i) for i in range(len(items.items))]
+    )
 
 
 def _count(name: str, wrong: int, total: int) -> str:

@@ -20,8 +20,12 @@ def explain(
     got: Sequence[Observed] | Said,
     differences: Sequence[Difference | None],
     turn: Turn | None,
+    lines_before: int | None,
 ) -> Verdict:
-    """The verdict on an answer that differs: the wrong turn it is, if it is one, and the smallest counterexample."""
+    """The verdict on an answer that differs: the wrong turn it is, if it is one, and the smallest counterexample.
+
+    `lines_before` is the answer's own: what to take from a line number to count the lines that were typed.
+    """
     failing = [(difference, i) for i, difference in enumerate(differences) if difference]
     status = min((difference.status for difference, _ in failing), key=_TELLING.index)
     difference, i = min(
@@ -33,7 +37,7 @@ def explain(
     else:
         shown = show(got[i], difference.where)
         raised = got[i].raised
-    sentence = _raised(raised) if raised else difference.sentence
+    sentence = _raised(raised, lines_before) if raised else difference.sentence
     return Verdict(
         status=status,
         feedback=f"{turn.because}\n{sentence}" if turn else sentence,
@@ -43,8 +47,9 @@ def explain(
     )
 
 
-def _raised(raised: Raised) -> str:
-    where = f" in line {raised.line}" if raised.line > 1 else ""
+def _raised(raised: Raised, lines_before: int | None) -> str:
+    line = raised.line - lines_before if lines_before is not None else 0
+    where = f" in line {line}" if line > 0 else ""
     return f"It raised {raised.type}{where}: {raised.message}"
 
 

@@ -19,7 +19,7 @@ class Instance:
     seed: int
 
     def as_json(self, tensors: Sequence[Tensor]) -> dict[str, object]:
-        """What a child needs to make the tensors: `{"sizes", "fill", "seed", "tensors": [[name, shape, domain, below]]}`."""
+        """What a child needs to make the tensors; each is listed once, as `[name, shape, domain, below]`."""
         made: dict[str, list[object]] = {}
         for tensor in tensors:
             shape = [self.sizes[axis] for axis in tensor.axes]
@@ -51,12 +51,9 @@ def _free_axes(setting: Setting) -> tuple[list[str], dict[str, str]]:
 
     A tensor that is listed twice under different axis names ties those names together.
     """
-    same: dict[str, str] = {}
-    first_listed: dict[str, tuple[str, ...]] = {}
-    for tensor in setting.tensors:
-        for axis, other in zip(tensor.axes, first_listed.setdefault(tensor.name, tensor.axes), strict=True):
-            if axis != other:
-                same[axis] = other
+    first: dict[str, tuple[str, ...]] = {}
+    pairs = [pair for t in setting.tensors for pair in zip(t.axes, first.setdefault(t.name, t.axes), strict=True)]
+    same = {axis: other for axis, other in pairs if axis != other}
     names = [axis for tensor in setting.tensors for axis in tensor.axes] + list(setting.axes)
     names += [t.domain.partition(":")[2] for t in setting.tensors if ":" in t.domain]
     for expression in setting.sizes.values():

@@ -73,6 +73,10 @@ class Zygote:
         data, self._buffer = self._buffer[: header["bytes"]], self._buffer[header["bytes"] :]
         return Reply(header["outcome"], header["signal"], data)
 
+    def kill(self) -> None:
+        """End it at once; its children die with it. Safe to call from another thread."""
+        self._process.kill()
+
     def close(self) -> None:
         """End it. Its stdin ends, which ends its spare child too."""
         for pipe in (self._process.stdin, self._process.stdout):

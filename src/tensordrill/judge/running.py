@@ -23,7 +23,7 @@ _MAX_DIGITS = 3_000
 _MAX_DEPTH = 15
 
 
-class Unshowable(Exception):  # noqa: N818 -- a reason, said to the learner as such
+class Unshowable(Exception):
     """A value that is too large or too deep to be sent."""
 
 
@@ -31,7 +31,7 @@ def warm_up() -> None:
     """Run once, in the zygote, what is slow the first time in a process: children inherit it done."""
     torch.manual_seed(0)
     x = torch.randn(2, 3, requires_grad=True)
-    torch.einsum("ij,kj->ik", x, x).softmax(-1).sum().backward()
+    torch.einsum("ij,kj->ik", x, x).softmax(-1).sum().backward()  # type: ignore[no-untyped-call]
     einops.rearrange(x, "a b -> (b a)")
     _encode_tensor(nn.Linear(3, 2)(x))
 
@@ -41,7 +41,16 @@ def run(request: dict[str, object]) -> list[list[dict[str, object]]]:
     programs, instances, setup, dtype = (request[k] for k in ("programs", "instances", "setup", "dtype"))
     assert isinstance(programs, list)
     assert isinstance(instances, list)
-    return [[_one(source, observe, instance, str(setup), str(dtype)) for instance in instances] for source, observe in programs]
+    runs = []
+    for source, observe in programs:
+        results: list[dict[str, object]] = []
+        for instance in instances:
+            if results and results[-1].get("raised", [""])[0] == "MemoryError":  # type: ignore[index]
+                results.append(results[-1])  # filling the memory again takes seconds and says no more
+            else:
+                results.append(_one(source, observe, instance, str(setup), str(dtype)))
+        runs.append(results)
+    return runs
 
 
 def scope() -> dict[str, object]:
@@ -77,7 +86,7 @@ def _one(source: str, observe: list[list[str]], instance: dict, setup: str, dtyp
         exec(compile(source, _ANSWER, "exec", dont_inherit=True), names)  # noqa: S102
         values = [[name, _encode(eval(code, names), 0)] for name, code in observe]  # noqa: S307
     except BaseException as error:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt are answers too
-        return {"raised": [type(error).__name__, _message(error), _line(error)]}
+        return {"raised": [_type(error), _message(error), _line(error)]}
     return {"values": values}
 
 
@@ -101,7 +110,7 @@ def _fill(shape: list[int], domain: str, below: int, fill: str, generator: torch
     return values.to(torch.get_default_dtype())
 
 
-def _encode(value: object, depth: int) -> list[object]:  # noqa: PLR0911 -- one return for each kind of value
+def _encode(value: object, depth: int) -> list[object]:
     if depth > _MAX_DEPTH:
         raise Unshowable("the result is nested too deeply to be compared")
     match value:
@@ -141,6 +150,13 @@ def _encode_tensor(tensor: torch.Tensor) -> list[object]:
     plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
     data = plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
     return ["tensor", str(tensor.dtype).removeprefix("torch."), list(tensor.shape), base64.b64encode(data).decode()]
+
+
+def _type(error: BaseException) -> str:
+    """The name of its type; torch's own words for too little memory are a MemoryError too."""
+    if isinstance(error, RuntimeError) and "can't allocate memory" in _message(error):
+        return "MemoryError"
+    return type(error).__name__
 
 
 def _message(error: BaseException) -> str:

@@ -25,7 +25,10 @@ class BadReplyError(ValueError):
 
 @dataclass(frozen=True)
 class TensorValue:
-    """A tensor (or with `kind` "array" one of NumPy's): its dtype without `torch.`, its shape, its elements in row-major order."""
+    """A tensor, or with the kind `array` one of NumPy's.
+
+    The dtype is without `torch.`; the elements are in row-major order.
+    """
 
     dtype: str
     shape: tuple[int, ...]
@@ -104,7 +107,7 @@ def _pair(node: object) -> tuple[str, Value]:
     raise BadReplyError("an observation has no name")
 
 
-def _value(node: object, depth: int) -> Value:  # noqa: PLR0911 -- one return for each kind of value
+def _value(node: object, depth: int) -> Value:
     if depth > _MAX_DEPTH:
         raise BadReplyError("values are nested too deeply")
     match node:

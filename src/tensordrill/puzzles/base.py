@@ -64,10 +64,14 @@ class Edit:
 
 @dataclass(frozen=True)
 class Program:
-    """Source to run after the set-up, and what to observe then: names for the learner, expressions for the judge."""
+    """Source to run after the set-up, and what to observe then: names for the learner, expressions for the judge.
+
+    `lines_before` counts the lines that stand before the learner's own; None where line numbers would say nothing.
+    """
 
     source: str
     observe: tuple[tuple[str, str], ...]
+    lines_before: int | None = None
 
 
 @dataclass(frozen=True)
@@ -195,8 +199,7 @@ class Puzzle(ABC):
         content = {
             "kind": self.kind,
             "face": vars(face) | {"tensors": [vars(t) for t in face.tensors or ()], "sizes": dict(face.sizes or {})},
-            "setting": vars(setting)
-            | {"tensors": [vars(t) for t in setting.tensors], "sizes": dict(setting.sizes)},
+            "setting": vars(setting) | {"tensors": [vars(t) for t in setting.tensors], "sizes": dict(setting.sizes)},
             "reference": vars(self.reference),
             "may_raise": self.may_raise,
             "turns": [(turn.id, turn.because, vars(turn.answer)) for turn in self.turns],

@@ -128,14 +128,15 @@ class WriteCode(Puzzle):
         return self._program(self.solution)
 
     def read(self, text: str) -> Program:
-        code = as_function(clean(text), self.signature)
+        text = clean(text)
+        code = as_function(text, self.signature)
         refuse(parse(code), self.forbid)
-        return self._program(code)
+        return self._program(code, code.count("\n") - text.count("\n"))
 
     def mutant(self, wrong: Wrong | Edit) -> Program:
         return self._program(
             wrong.apply(self.solution) if isinstance(wrong, Edit) else as_function(str(wrong.answer), self.signature)
         )
 
-    def _program(self, code: str) -> Program:
-        return Program(code, tuple(self.observe.items()))
+    def _program(self, code: str, lines_before: int = 0) -> Program:
+        return Program(code, tuple(self.observe.items()), lines_before)

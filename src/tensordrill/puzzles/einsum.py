@@ -112,7 +112,7 @@ def _spelled_in_words(words: Sequence[str], terms: Sequence[Sequence[str]], rank
     if all(len(word) == 1 for word in words):
         return False
     if any(not word.isalpha() for word in words):
-        return True
+        return _fit(terms, ranks)
     letters = [[c for word in term for c in (["..."] if word == "..." else word)] for term in terms]
     return _fit(terms, ranks) and not _fit(letters, ranks)
 

@@ -10,7 +10,7 @@ from tensordrill.puzzles.answers import Slip, clean, one_line
 from tensordrill.puzzles.base import Edit, Face, Program, Puzzle, Setting, Wrong, dedent
 from tensordrill.puzzles.source import parse, refuse
 
-_FIX = re.compile(r"(?:line\s+)?(\d+)\s*[:.)|]?(?:\s(.*)|)", re.IGNORECASE)
+_FIX = re.compile(r"(?:line\s+)?(\d+)(?:\s*[:.)|]|\s|$)(.*)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +88,13 @@ class OrderLines(Puzzle):
 
     def _program(self, lines: Sequence[str]) -> Program:
         body = "\n".join(lines)
-        return Program(f"{self.around}\n{indent(body, '    ')}" if self.around else body, tuple(self.observe.items()))
+        source = f"{self.around}\n{indent(body, '    ')}" if self.around else body
+        return Program(source, tuple(self.observe.items()), 1 if self.around else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
 class FixLine(Puzzle):
-    """A program with one wrong line. `bug` is that line, `repair` one line that mends it; any other that works is right.
+    """A program with one wrong line: `bug`. `repair` is one line that mends it; any other that works is right too.
 
     `program` must run as it stands; what is observed after it tells a repaired program from a broken one.
     """
@@ -157,7 +158,7 @@ class FixLine(Puzzle):
             raise Slip(f"The program has lines 1 to {len(self._lines)}; there is no line {number}.")
         lines = list(self._lines)
         old = lines[number - 1]
-        lines[number - 1] = old[: len(old) - len(old.lstrip())] + ((match[2] or "").strip() or "pass")
+        lines[number - 1] = old[: len(old) - len(old.lstrip())] + (match[2].strip() or "pass")
         source = "\n".join(lines)
         refuse(parse(source), self.forbid)
         return self._program(source)
@@ -174,4 +175,4 @@ class FixLine(Puzzle):
         return None
 
     def _program(self, source: str) -> Program:
-        return Program(source, tuple(self.observe.items()))
+        return Program(source, tuple(self.observe.items()), 0)

@@ -59,7 +59,7 @@ def _unpaired(text: str) -> bool:
     return (opening in _BRACKETS or closing in _BRACKETS.values()) and _BRACKETS.get(opening) != closing
 
 
-def _value(node: ast.expr) -> object:  # noqa: PLR0911 -- one return for each thing that a value can be
+def _value(node: ast.expr) -> object:
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
             return value

@@ -17,7 +17,8 @@ _STRAY = re.compile(r"[^A-Za-z_0-9 ().*]")
 class WritePattern(Puzzle):
     """A pattern for one einops call on `tensor`, whose result has the axes `output`.
 
-    `given` are the sizes that the call passes (`{"head": 4}`); `derived` names merged axes (`{"d_model": "head * d_head"}`).
+    `given` are the sizes that the call passes (`{"head": 4}`), the same in every hidden instance; `derived` names
+    merged axes (`{"d_model": "head * d_head"}`).
     """
 
     kind = "pattern"
@@ -35,7 +36,7 @@ class WritePattern(Puzzle):
     def face(self) -> Face:
         return Face(
             prompt=self.prompt,
-            how='the pattern that stands for ____, such as a b -> b a; the whole call works too',
+            how="the pattern that stands for ____, such as a b -> b a; the whole call works too",
             code=self.code or self._call("____"),
             tensors=(self.tensor,),
             sizes=self._sizes,
@@ -70,7 +71,7 @@ class WritePattern(Puzzle):
         named = set(re.findall(r"\w+", text))
         if missing := [name for name in self.given if name not in named]:
             size = f"{missing[0]}={self.given[missing[0]]}"
-            raise Slip(f"The call passes {size}, and that pattern has no axis {missing[0]}. Use the name, or type the whole call.")
+            raise Slip(f"The call passes {size}; name an axis {missing[0]}, or type the whole call with your own.")
         return self._program(self._call(text))
 
     def mutant(self, wrong: Wrong | Edit) -> Program:

@@ -1,6 +1,5 @@
 """The learner sees a program and says what it gives; torch, run live, says what it really gives."""
 
-
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
@@ -92,5 +91,3 @@ class PredictValue(Prediction):
 
     def read(self, text: str) -> Said:
         return prediction(read_value, text, may_raise=self.may_raise)
-
-

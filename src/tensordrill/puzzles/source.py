@@ -47,7 +47,7 @@ def outdented(text: str) -> str:
 
 
 def as_function(text: str, signature: str) -> str:
-    """A whole module that defines the function: the text as typed, or its bare body under the signature.
+    """A module that defines the function: the text as typed, or its bare body in the line after the signature.
 
     Raises Slip where the text defines only a function of another name.
     """

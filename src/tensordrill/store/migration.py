@@ -16,10 +16,9 @@ OURS = {"alembic_version", "event", "meta"}  # no migration may rename these: a 
 
 def prepare(path: Path) -> None:
     """Makes the file, or migrates it after a backup, or raises TensordrillError and changes nothing."""
+    _check_rights(path)
     version = _version(path) if path.exists() else None
-    if version is None:
-        _check_folder(path)
-    elif version < HEAD:
+    if version is not None and version < HEAD:
         _back_up(path, path.with_name(f"{path.stem}-schema-{version}{path.suffix}"))
     if version != HEAD:
         upgrade(path)
@@ -50,9 +49,6 @@ def _version(path: Path) -> str | None:
     """The file's schema version, at most HEAD; None where there is nothing in it. Reads, and never writes."""
     if not path.is_file():
         raise TensordrillError(f"{path} is not a file.", hint="tensordrill keeps its data in a file of that name.")
-    if not os.access(path, os.R_OK | os.W_OK):
-        raise TensordrillError(f"The data file {path} cannot be written.", hint="Check who owns it and its mode.")
-    _check_folder(path)
     # Without a log beside it the file holds everything, and `immutable` keeps SQLite from making one.
     mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
     with closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=engine.BUSY_SECONDS)) as connection:
@@ -76,13 +72,16 @@ def _number(connection: sqlite3.Connection, pragma: str) -> int:
     return int(number)
 
 
-def _check_folder(path: Path) -> None:
-    # SQLite keeps its log beside the file. Saying so now beats failing at the first answer.
+def _check_rights(path: Path) -> None:
+    # SQLite keeps its log beside the file. Saying now what cannot be written beats failing at the first answer.
     if not os.access(path.parent, os.W_OK | os.X_OK):
         raise TensordrillError(
             f"The folder {path.parent} cannot be written.",
             hint="Check who owns it, or set TENSORDRILL_HOME to another folder.",
         )
+    for file in (path, *(path.with_name(path.name + suffix) for suffix in ("-wal", "-shm"))):
+        if file.exists() and not os.access(file, os.R_OK | os.W_OK):
+            raise TensordrillError(f"The data file {file} cannot be written.", hint="Check who owns it and its mode.")
 
 
 def _back_up(path: Path, copy: Path) -> None:

@@ -42,12 +42,16 @@ class Store:
                 f"The folder {path.parent} cannot be made: {error.strerror}.",
                 hint="Set TENSORDRILL_HOME to a folder that you can write.",
             ) from error
-        with told(path):
-            migration.prepare(path)
-            database = engine.connect(path)
-            with database.connect() as connection:
-                replica = connection.scalar(select(tables.meta.c.value).where(tables.meta.c.name == "replica"))
-        return cls(path, database, str(replica))
+        database = engine.connect(path)
+        try:
+            with told(path):
+                migration.prepare(path)
+                with database.connect() as connection:
+                    replica = select(tables.meta.c.value).where(tables.meta.c.name == "replica")
+                    return cls(path, database, connection.scalars(replica).one())
+        except BaseException:
+            database.dispose()
+            raise
 
     def close(self) -> None:
         self._engine.dispose()

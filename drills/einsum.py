@@ -1,0 +1,430 @@
+"""Contractions: which letters two tensors share, which are summed, and in which order the rest come out."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from tensordrill.authoring import Contraction, Mistake, Rng, WriteEinsum, drill
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def axes_of(axes: Sequence[str]) -> str:
+    return f"({', '.join(axes)})"
+
+
+# --- attention scores
+
+
+@dataclass(frozen=True)
+class Attention:
+    """One way to score queries against keys: who has which axes, and what is meant."""
+
+    query: str
+    key: str
+    scores: str
+    meaning: str
+
+
+ATTENTIONS = (
+    Attention(
+        "batch head query d_head", "batch head key d_head", "batch head query key",
+        "Each query of each head is scored against all keys of that head, within its own sequence of the batch, "
+        "by dot product.",
+    ),
+    Attention(
+        "batch head query d_head", "batch head key d_head", "batch head query key",
+        "Cross-attention: each query of each head (from the decoder) is scored against all keys of that head "
+        "(from the encoder), within its own example of the batch, by dot product.",
+    ),
+    Attention(
+        "head query d_head", "head key d_head", "head query key",
+        "There is one sequence, without a batch. Each query of each head is scored against all keys of that head, "
+        "by dot product.",
+    ),
+    Attention(
+        "layer head query d_head", "layer head key d_head", "layer head query key",
+        "The queries and keys of all layers were cached on one prompt. Each query of each head is scored against all "
+        "keys of that head and layer, by dot product.",
+    ),
+    Attention(
+        "batch head d_head", "batch head key d_head", "batch head key",
+        "Decoding: each sequence of the batch has one new token, with one query per head. It is scored against all "
+        "cached keys of that head, in its own sequence, by dot product.",
+    ),
+    Attention(
+        "batch head query d_head", "batch key d_head", "batch head query key",
+        "Multi-query attention: the heads share one set of keys. Each query of each head is scored against all keys "
+        "of its own sequence in the batch, by dot product.",
+    ),
+    Attention(
+        "group head query d_head", "group key d_head", "group head query key",
+        "Grouped-query attention on one sequence: the heads of a group share that group's keys. Each query of each "
+        "head of each group is scored against all keys of its group, by dot product.",
+    ),
+)  # fmt: skip
+POSITIONS = {"query": "query position", "key": "key position"}
+MIXED = {"head": "heads-mixed", "batch": "keys-unbatched", "layer": "layers-mixed", "group": "groups-mixed"}
+# Mistakes that run without a complaint where all sizes are equal, and give scores of the right rank.
+SILENT = (*MIXED.values(), "query-key-swapped", "heads-for-positions", "operand-order", "output-order")
+
+
+def attention_mistakes(net: Contraction) -> Iterator[Mistake]:
+    queries, keys = net.names
+    if "query" in net.axes:
+        yield "query-key-swapped", net.output_swapped("query", "key"), (
+            "Your scores have key and query positions the wrong way round, so a softmax over keys would run over queries."
+        )
+        yield "same-position", net.tied("query", "key"), (
+            "You gave query and key positions one letter, so each position is scored against itself alone. "
+            "Every query meets every key: two letters."
+        )
+        if "head" in net.operands[1]:
+            yield "heads-for-positions", net.misread(0, "head", "query").misread(1, "head", "key"), (
+                "You read heads where the positions are stored: the heads of one position are scored against each "
+                "other, and no token sees another."
+            )
+    yield "not-contracted", net.kept("d_head"), (
+        "You keep d_head after the arrow, so nothing is added up. A dot product sums it."
+    )
+    for axis in net.axes:
+        if axis in MIXED and axis in net.operands[1]:
+            for i, others in (1, keys), (0, queries):
+                yield MIXED[axis], net.untied(i, axis), (
+                    f"In `{others}` you gave {axis} a letter of its own, so it is summed there before the rest meets it. "
+                    f"A query is scored within its own {axis}: one letter for both."
+                )
+    if "head" in net.axes:
+        yield "heads-summed", net.lost("head"), "You leave out head after the arrow, which adds up the scores of all heads."
+    yield from net.single_edits(lambda axis: POSITIONS.get(axis, axis))
+
+
+def stored(rng: Rng, axes: str) -> tuple[str, ...]:
+    """The axes in an order in which a tensor may be stored: d_head is often last."""
+    order = rng.shuffled(axes.split())
+    if rng.chance(0.6):
+        order.sort(key=lambda axis: axis == "d_head")
+    return tuple(order)
+
+
+@drill(levels=3, lesson="Einops and einsum")
+def attention_scores(rng: Rng) -> WriteEinsum:
+    """Attention scores of many heads at once."""
+    kind = rng.pick(ATTENTIONS)
+    output = kind.scores.split()
+    if rng.level > 1:
+        output = [*rng.shuffled(output[:-1]), "key"]
+    names = rng.pick((("Q", "K"), ("q", "k"), ("queries", "keys")))
+    net = Contraction(names, (stored(rng, kind.query), stored(rng, kind.key)), tuple(output))
+    queries, keys = names
+    wrong = net.wrong_turns(attention_mistakes(net))
+    code, sizes = "", {}
+    if rng.level == 1:
+        prompt = (
+            f"`{queries}` has the axes {axes_of(net.operands[0])}, `{keys}` has {axes_of(net.operands[1])}.\n\n"
+            f"{kind.meaning}\n\n"
+            f"Write the equation for the scores, with the axes {axes_of(net.output)}."
+        )
+    else:
+        # Here both positions are called what code calls them: that they need two letters is for the learner to see.
+        query_axes, key_axes = ([{"query": "seq", "key": "seq"}.get(a, a) for a in axes] for axes in net.operands)
+        in_order = ", ".join(POSITIONS.get(axis, axis) for axis in net.output)
+        prompt = (
+            f"{kind.meaning}\n\n"
+            f"`{queries}` is stored {axes_of(query_axes)}, `{keys}` is stored {axes_of(key_axes)}.\n\n"
+            f"The axes of the scores, first to last: {in_order}."
+        )
+    if rng.level == 3:  # noqa: PLR2004 -- the highest level
+        size = 8 if len(net.output) < 4 else rng.pick((4, 5, 6, 8))  # noqa: PLR2004 -- what is quick to compare
+        sizes = dict.fromkeys(net.axes, size)
+        shown = rng.pick(sorted({turn.id for turn in wrong if turn.id in SILENT}))
+        bug = rng.pick([turn for turn in wrong if turn.id == shown])
+        code = f'scores = torch.einsum("{bug.answer}", {queries}, {keys})'
+        prompt = (
+            f"This line runs, and the model does badly. All axes happen to have size {size}, so nothing complains.\n\n"
+            f"{prompt}\n\nWrite the equation that was meant."
+        )
+    return WriteEinsum(
+        prompt=prompt,
+        tensors=net.tensors,
+        output=net.output,
+        sizes=sizes,
+        code=code,
+        hints=[
+            "One letter for each axis. Which axes run through both tensors together, and which are paired each with each?",
+            f"Only d_head goes missing after the arrow. Write each tensor's letters in the order in which it is stored, "
+            f"and end with the letter of the {POSITIONS['key']}.",
+        ],
+        why="An index that both tensors share and the result lacks is summed: the dot product over d_head. One that they "
+        "share and the result keeps is a batch index: batch, head. One that only one of them has is free: the query's "
+        "and the key's positions, which need two letters because every query meets every key.",
+        wrong=wrong,
+    )
+
+
+# --- arbitrary contractions
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the numbers are about: axes with their plurals, and one kind of thing that has two sides."""
+
+    topic: str
+    nouns: Mapping[str, str]
+    thing: str
+    things: str
+    sides: tuple[str, str]
+
+
+SCENES = (
+    Scene("A log of flights", {"airline": "airlines", "month": "months", "cabin": "cabins", "aircraft": "aircraft"},
+          "city", "cities", ("origin", "destination")),
+    Scene("Attention patterns", {"prompt": "prompts", "layer": "layers", "head": "heads", "seed": "seeds"},
+          "token", "tokens", ("query", "key")),
+    Scene("A recommender", {"movie": "movies", "genre": "genres", "week": "weeks", "rating": "ratings"},
+          "user", "users", ("follower", "author")),
+    Scene("A batch of images", {"image": "images", "row": "rows", "column": "columns", "filter": "filters"},
+          "channel", "channels", ("source", "target")),
+    Scene("A mixture of experts", {"batch": "batches", "position": "positions", "feature": "features", "layer": "layers"},
+          "expert", "experts", ("first", "second")),
+    Scene("Sparse autoencoders", {"prompt": "prompts", "neuron": "neurons", "run": "runs", "layer": "layers"},
+          "latent", "latents", ("encoder", "decoder")),
+    Scene("A school", {"question": "questions", "term": "terms", "subject": "subjects", "room": "rooms"},
+          "student", "students", ("tutor", "pupil")),
+    Scene("Weather stations", {"hour": "hours", "sensor": "sensors", "season": "seasons", "model": "models"},
+          "station", "stations", ("sender", "receiver")),
+    Scene("A graph network", {"graph": "graphs", "relation": "relations", "feature": "features", "step": "steps"},
+          "node", "nodes", ("tail", "head")),
+    Scene("A hyperparameter sweep", {"seed": "seeds", "epoch": "epochs", "metric": "metrics", "dataset": "datasets"},
+          "optimizer", "optimizers", ("old", "new")),
+)  # fmt: skip
+NAMES = ("ABC", "PQR", "UVW", "xyz", "abc")
+# What an axis of the scene's thing does: nothing special; stands twice in a tensor; two tensors' are paired each with each.
+PLAIN, DIAGONAL, TWIN = range(3)
+MAX_RANK = 4
+
+
+@dataclass(frozen=True)
+class Story:
+    """A contraction and what its axes are called."""
+
+    net: Contraction
+    scene: Scene
+    says: Mapping[str, str]
+    plurals: Mapping[str, str]
+    twins: tuple[str, str] | None = None
+
+    def say(self, axis: str) -> str:
+        return self.says.get(axis, axis)
+
+    def held(self, operand: Sequence[str]) -> str:
+        """The axes of an operand in words: `origin, destination and month`."""
+        sides = iter(self.scene.sides)
+        twice = operand.count(self.scene.thing) > 1
+        words = [next(sides) if twice and axis == self.scene.thing else axis for axis in operand]
+        return listed([self.scene.thing if self.twins and axis == self.twins[1] else axis for axis in words])
+
+
+def story(rng: Rng, operands: int, labels: int, mode: int) -> Story:
+    """A contraction of so many operands over at most so many axes, none of them trivial."""
+    scene = rng.pick(SCENES)
+    while True:
+        net = twin(rng, scene, operands, labels) if mode == TWIN else contraction(rng, scene, operands, labels, mode)
+        if sound(net):
+            break
+    plurals = {**scene.nouns, scene.thing: scene.things}
+    if mode != TWIN:
+        return Story(net, scene, {}, plurals)
+    one, other = scene.thing, f"other_{scene.thing}"
+    first, second = net.names[:2]
+    says = {one: f"`{first}`'s {one}", other: f"`{second}`'s {one}"}
+    if first == second:
+        says = {one: one, other: f"other {one}"}
+    return Story(net, scene, says, plurals, (one, other))
+
+
+def contraction(rng: Rng, scene: Scene, operands: int, labels: int, mode: int) -> Contraction:
+    pool = rng.sample((*scene.nouns, scene.thing), labels)
+    terms = [rng.sample(pool, rng.integer(1, min(MAX_RANK, labels))) for _ in range(operands)]
+    if mode == DIAGONAL:
+        i = rng.integer(0, operands - 1)
+        rest = [axis for axis in terms[i] if axis != scene.thing][: MAX_RANK - 2]
+        terms[i] = rng.shuffled([*rest, scene.thing, scene.thing])
+    return with_result(rng, rng.pick(NAMES)[:operands], terms, [])
+
+
+def twin(rng: Rng, scene: Scene, operands: int, labels: int) -> Contraction:
+    """Two tensors over the same kind of thing, or one with itself, whose things are paired each with each."""
+    one, other = scene.thing, f"other_{scene.thing}"
+    pool = rng.sample(tuple(scene.nouns), labels - 2)
+    names = rng.pick(NAMES)[:operands]
+    first = rng.shuffled([one, *rng.sample(pool, rng.integer(1, min(MAX_RANK - 1, len(pool))))])
+    if rng.chance(0.4):
+        names = names[0] * 2 + names[1 : operands - 1]
+        second = [other if axis == one else axis for axis in first]
+    else:
+        second = rng.shuffled([other, *rng.sample(pool, rng.integer(1, min(MAX_RANK - 1, len(pool))))])
+    rest = [rng.sample(pool, rng.integer(1, len(pool))) for _ in range(operands - 2)]
+    return with_result(rng, names, [first, second, *rest], [one, other])
+
+
+def with_result(rng: Rng, names: Sequence[str], terms: Sequence[Sequence[str]], keep: Sequence[str]) -> Contraction:
+    """The operands with some of their axes as the result, those of `keep` among them."""
+    axes = [axis for axis in dict.fromkeys(axis for term in terms for axis in term) if axis not in keep]
+    most = min(len(axes), MAX_RANK - 1 - len(keep)) if len(axes) + len(keep) > MAX_RANK else len(axes)
+    count = max(rng.integer(0, most), rng.integer(0, most))  # a single number is the least interesting result
+    return Contraction(tuple(names), tuple(map(tuple, terms)), tuple(rng.shuffled([*keep, *rng.sample(axes, count)])))
+
+
+def sound(net: Contraction) -> bool:
+    """Whether there is something to work out, and every operand has to do with the rest."""
+    if len(net.operands) == 1:
+        [operand] = net.operands
+        if net.output == operand or len(net.axes) < 2:  # noqa: PLR2004 -- a lone axis is a sum and no more
+            return False
+        return len(operand) > 2 or bool(net.summed)  # noqa: PLR2004 -- a matrix's transpose is too little
+    return len(net.axes) > 1 and all(
+        any(axis in net.output or len(net.owners(axis)) > 1 for axis in operand) for operand in net.operands
+    )
+
+
+def named(rng: Rng, told: Story) -> str:
+    """Level 1: every axis by name."""
+    net = told.net
+    tensors = [f"`{net.names[0]}` has the axes {axes_of(net.operands[0])}"]
+    tensors += [f"`{name}` has {axes_of(axes)}" for name, axes in zip(net.names[1:], net.operands[1:], strict=True)]
+    product = "Multiply the entries that belong together" if len(net.operands) > 1 else "Take its entries"
+    summed = [told.plurals[axis] for axis in net.summed]
+    if not net.output:
+        asked = f"{product} and add up everything: one number."
+    elif not summed:
+        asked = f"{product}; nothing is summed. The result has the axes {axes_of(net.output)}."
+    elif rng.chance():
+        asked = f"{product} and sum over {listed(net.summed)}. The result's axes, in order: {', '.join(net.output)}."
+    else:
+        asked = f"{product}, and sum over what the result lacks. It has the axes {axes_of(net.output)}."
+    if any(len(set(axes)) < len(axes) for axes in net.operands):
+        asked += "\n\nAn axis named twice stands for its diagonal: only entries whose two indices are equal count."
+    return f"{told.scene.topic}: {listed(tensors)}.\n\n{asked}"
+
+
+def in_words(told: Story) -> str:
+    """What is held, and what is wanted, in words."""
+    net, thing = told.net, told.scene.thing
+    held = dict(zip(net.names, net.operands, strict=True))
+    tensors = [f"`{name}` one for each {told.held(axes)}" for name, axes in held.items()]
+    tensors[0] = tensors[0].replace(" one ", " holds a number ", 1)
+    stored = "The axes are stored in the order named. " if any(len(axes) > 1 for axes in net.operands) else ""
+    lines = [f"{told.scene.topic}. {'; '.join(tensors)}. {stored}".rstrip()]
+    factors = [f"`{name}`" for name in net.names]
+    entries = "the entries" + (" of " + factors[0] if len(factors) == 1 else f", {' · '.join(factors)}")
+    entries = f"the entries of {factors[0]}" if len(factors) == 1 else f"the products {' · '.join(factors)}"
+    wanted = f"the sum of {entries} over all {listed([told.plurals[a] for a in net.summed])}" if net.summed else entries
+    lines.append(f"Wanted{for_each(told)}: {wanted}.")
+    for name, axes in held.items():
+        if axes.count(thing) > 1:
+            one, other = told.scene.sides
+            lines.append(f"Of `{name}`, only entries whose {one} and {other} are the same {thing} count.")
+    if told.twins:
+        pairs = f"Every {thing} meets every {thing}, itself too."
+        if net.names[0] != net.names[1]:
+            pairs = f"Every {thing} of `{net.names[0]}` meets every {thing} of `{net.names[1]}`."
+        lines.append(pairs)
+    shared = [axis for axis in net.axes if len(net.owners(axis)) > 1]
+    if shared:
+        lines.append(f"The factors of a product belong to the same {listed(shared)}.")
+    if len(net.output) > 1:
+        lines.append(f"The result's axes, first to last: {', '.join(map(told.say, net.output))}.")
+    return "\n\n".join(lines)
+
+
+def for_each(told: Story) -> str:
+    if not told.net.output:
+        return ", as one number"
+    return f", for each {listed([told.say(axis) for axis in told.net.output])}"
+
+
+def loop(rng: Rng, net: Contraction) -> tuple[Contraction, str]:
+    """The contraction with letters for axes, and the loop nest that computes it."""
+    letter = dict(zip(net.axes, rng.sample("ijklmnpqrst", len(net.axes)), strict=True))
+    net = Contraction(
+        net.names,
+        tuple(tuple(letter[axis] for axis in axes) for axes in net.operands),
+        tuple(letter[axis] for axis in net.output),
+    )
+    lengths: dict[str, str] = {}
+    guards, factors = [], []
+    spare = iter(rng.sample([c for c in "abcdefgh" if c not in net.names], 2))
+    guarded = rng.chance(0.6)
+    for name, axes in zip(net.names, net.operands, strict=True):
+        indices = []
+        for at, axis in enumerate(axes):
+            index = axis
+            if guarded and not guards and axis in lengths:
+                index = next(spare)
+                guards.append(f"{axis} == {index}")
+            lengths.setdefault(index, f"{name}.shape[{at}]")
+            indices.append(index)
+        factors.append(f"{name}[{', '.join(indices)}]")
+    lines = [f"out = torch.zeros({', '.join(lengths[axis] for axis in net.output) or '()'})"]
+    for index in rng.shuffled(list(lengths)):
+        lines.append("  " * (len(lines) - 1) + f"for {index} in range({lengths[index]}):")
+    lines += ["  " * (len(lines) - 1) + f"if {guard}:" for guard in guards]
+    target = f"out[{', '.join(net.output)}]" if net.output else "out"
+    lines.append("  " * (len(lines) - 1) + f"{target} += {' * '.join(factors)}")
+    return net, "\n".join(lines)
+
+
+def structure(rng: Rng) -> Story:
+    """The contraction of that level: how many operands and axes it has."""
+    if rng.level == 1:
+        return story(rng, 1 if rng.chance(0.3) else 2, rng.integer(2, 4), DIAGONAL if rng.chance(0.3) else PLAIN)
+    mode = rng.pick((PLAIN, PLAIN, DIAGONAL, TWIN, TWIN))
+    if rng.level == 2:  # noqa: PLR2004 -- the middle level
+        operands = 2 if mode == TWIN or rng.chance(0.8) else 1
+        return story(rng, operands, rng.integer(3, 5), mode)
+    return story(rng, 3 if rng.chance(0.65) else 2, rng.integer(4, 5), mode)
+
+
+@drill(levels=3, lesson="Einops and einsum")
+def random(rng: Rng) -> WriteEinsum:
+    """An arbitrary contraction, told in words or as a loop."""
+    told = structure(rng)
+    net, say, code = told.net, told.say, ""
+    sizes: dict[str, int | str] = {}
+    if rng.level == 1:
+        prompt = named(rng, told)
+    elif rng.level == 2 and told.twins is None and rng.chance():  # noqa: PLR2004 -- the middle level
+        net, code = loop(rng, net)
+        say = str
+        prompt = f"Write what this loop nest computes as one einsum of {listed([f'`{name}`' for name in net.names])}."
+    else:
+        prompt = in_words(told)
+    if rng.level == 3 and len(net.operands) < 3:  # noqa: PLR2004 -- two operands are made hard by equal sizes
+        size = rng.integer(3, 5)
+        sizes.update(dict.fromkeys(net.axes, size))
+        prompt += f"\n\nEvery axis has size {size}, so a wrong equation runs as well."
+    return WriteEinsum(
+        prompt=prompt,
+        tensors=net.tensors,
+        output=net.output,
+        sizes=sizes,
+        code=code,
+        hints=hints(net, say),
+        why="In an einsum every index has one letter. Tensors that share a letter run along it together; a letter missing "
+        "after the arrow is summed; one that stands twice in a tensor takes its diagonal; the letters after the arrow "
+        "give the order of the result's axes.",
+        wrong=net.wrong_turns(net.single_edits(say)),
+    )
+
+
+def hints(net: Contraction, say: Callable[[str], str]) -> list[str]:
+    summed = f"Summed, so missing after the arrow: {listed([say(a) for a in net.summed])}." if net.summed else (
+        "Nothing is summed: every letter stands after the arrow."
+    )
+    return [
+        f"You need {len(net.axes)} letters: one for each index that runs on its own, however many tensors it runs through.",
+        summed,
+    ]

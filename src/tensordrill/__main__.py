@@ -1,0 +1,5 @@
+"""`python -m tensordrill`."""
+
+from tensordrill.cli import main
+
+main()

@@ -1,0 +1,127 @@
+"""What every front end calls. An `App` has the catalog at hand, and opens the data file and the judge when needed."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from functools import cached_property
+from itertools import cycle, islice
+from random import Random
+from typing import TYPE_CHECKING
+
+from tensordrill import clock, paths
+from tensordrill.authoring import Drill
+from tensordrill.catalog import Catalog, built_in
+from tensordrill.domain import Card, Mode, Rating
+from tensordrill.errors import UsageError
+from tensordrill.schedule import State, next_due, plan, replay, state, study_day
+from tensordrill.session import Item, Session
+
+if TYPE_CHECKING:
+    from tensordrill.app.sitting import Sitting
+    from tensordrill.report.progress import Summary
+    from tensordrill.store import Store
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A drill and where the learner stands with it."""
+
+    drill: Drill
+    state: State
+    card: Card | None
+
+
+class App:
+    """The parts, wired. SQLAlchemy is imported when the store is first used, torch never in this process."""
+
+    @cached_property
+    def catalog(self) -> Catalog:
+        return built_in()
+
+    @cached_property
+    def store(self) -> "Store":
+        from tensordrill.store import Store  # noqa: PLC0415 -- SQLAlchemy costs 0.2 s, and `--help` needs none of it
+
+        return Store.open(paths.database())
+
+    @property
+    def day(self) -> date:
+        return study_day(clock.now())
+
+    def close(self) -> None:
+        if "store" in self.__dict__:
+            self.store.close()
+
+    def today(self) -> "Sitting":
+        """The day's review: what was missed today and not yet solved alone, then what is due, then what is new."""
+        clock.now()  # a clock that cannot be read is told before anything is opened
+        cards, day = self.store.cards(), self.day
+        tasks = plan(after=self.catalog.after, cards=cards, day=day)
+        items = [self._item(task.drill, task.level, new=task.new) for task in tasks]
+        missed = [self._item(name, cards[name].level, again=True) for name in self._missed_today(cards, day)]
+        return self._sit(Session.begin(Mode.REVIEW, [*missed, *items]))
+
+    def practice(self, names: Sequence[str], count: int) -> "Sitting":
+        """Free practice of those tracks and drills, in an order that chance decides. It never rates or postpones."""
+        if count < 1:
+            raise UsageError(f"{count} puzzles cannot be practised.", hint="--count takes a number from 1.")
+        drills = self.catalog.select(names)
+        cards = self.store.cards()
+        known = [drill for drill in drills if drill.id in cards]
+        chosen = drills if names else known or drills
+        Random().shuffle(chosen)  # noqa: S311 -- only the order
+        levels = {drill.id: cards[drill.id].level if drill.id in cards else 1 for drill in chosen}
+        items = [self._item(drill.id, levels[drill.id]) for drill in islice(cycle(chosen), count)]
+        return self._sit(Session.begin(Mode.PRACTICE, items))
+
+    def standings(self, names: Sequence[str] = ()) -> list[Standing]:
+        """Every drill of those tracks, with its state."""
+        cards, day = self.store.cards(), self.day
+        return [
+            Standing(drill, state(drill.id, after=self.catalog.after, cards=cards, day=day), cards.get(drill.id))
+            for drill in self.catalog.select(names)
+        ]
+
+    def next_due(self) -> date | None:
+        """The study day on which the next drill comes due or, where new ones are held back, opens."""
+        after, cards, day = self.catalog.after, self.store.cards(), self.day
+        days = [next_due(after=after, cards=cards, day=day)]
+        if any(state(name, after=after, cards=cards, day=day) is State.NEW for name in after):
+            days.append(day + timedelta(days=1))
+        return min((day for day in days if day), default=None)
+
+    def summary(self) -> "Summary":
+        from tensordrill.report.progress import summary  # noqa: PLC0415 -- reviews do not need it
+
+        return summary(self.store.events(), self.store.cards(), self.catalog.after, self.day)
+
+    def export(self, form: str) -> Iterator[str]:
+        """Every event, a line at a time, as `json` or `csv`. Raises UsageError for another form."""
+        from tensordrill.report.export import as_csv, as_json, rows  # noqa: PLC0415 -- reviews do not need it
+
+        forms = {"json": as_json, "csv": as_csv}
+        if form not in forms:
+            raise UsageError(f"There is no export {form!r}.", hint=f"There are {' and '.join(forms)}.")
+        return forms[form](rows(replay(self.store.events())))
+
+    def _missed_today(self, cards: dict[str, Card], day: date) -> list[str]:
+        """Drills that today's review missed, and that were not solved alone since, in the order they were missed."""
+        missed = [name for name, card in cards.items() if card.last_day == day and card.last_rating is Rating.AGAIN]
+        solved = (
+            {e.drill for e in self.store.events(day) if e.correct and e.attempt == 1 and not e.hints}
+            if missed
+            else set()
+        )
+        return [name for name in missed if name in self.catalog and name not in solved]
+
+    def _item(self, name: str, level: int, *, new: bool = False, again: bool = False) -> Item:
+        return Item(name, min(level, self.catalog[name].levels), new=new, again=again)
+
+    def _sit(self, session: Session) -> "Sitting":
+        from tensordrill.app.sitting import Sitting  # noqa: PLC0415 -- the judge's side costs `drills` and `stats` nothing
+        from tensordrill.judge import Judge  # noqa: PLC0415
+
+        return Sitting(session, catalog=self.catalog, store=self.store, judge=Judge(), now=clock.now)
+
+
+__all__ = ["App", "Standing"]

@@ -1,0 +1,132 @@
+"""Puzzles shown and answers graded without a session: nothing here touches the learner's data."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from tensordrill.authoring import Drill
+from tensordrill.catalog import Catalog
+from tensordrill.domain import Status, Verdict
+from tensordrill.errors import TensordrillError, UsageError
+from tensordrill.judge import Judge
+from tensordrill.puzzles import Puzzle
+
+MAX_SEED = 2**63 - 1
+_KEYS = {"drill", "seed", "level", "answer", "id"}
+
+
+def shown(drill: Drill, seed: int, level: int) -> dict[str, object]:
+    """A puzzle as data: what the learner sees, and what makes it again. What its kind lacks is None."""
+    puzzle = drill.puzzle(seed, level)
+    face = puzzle.face
+    tensors = None
+    if face.tensors is not None:
+        tensors = [{"name": t.name, "axes": list(t.axes), "dtype": t.dtype, "domain": t.domain} for t in face.tensors]
+    return {
+        "drill": drill.id,
+        "track": drill.track,
+        "title": drill.title,
+        "seed": seed,
+        "level": level,
+        "kind": puzzle.kind,
+        "prompt": face.prompt,
+        "code": face.code,
+        "ask": face.ask,
+        "tensors": tensors,
+        "sizes": dict(face.sizes) if face.sizes else None,
+        "output": _list(face.output),
+        "lines": _list(face.lines),
+        "choices": _list(face.choices),
+        "signature": face.signature,
+        "hints": len(puzzle.hints),
+    }
+
+
+def solved(puzzle: Puzzle, judge: Judge) -> dict[str, object]:
+    """The solution as `grade` accepts it, its reason, and every wrong turn. Runs torch where only that tells."""
+    texts = judge.wrong_answers(puzzle)
+    return {
+        "answer": judge.solution(puzzle),
+        "why": puzzle.why,
+        "wrong": [
+            {"id": wrong.id, "answer": text, "because": wrong.because}
+            for wrong, text in zip(puzzle.wrong, texts, strict=True)
+        ],
+    }
+
+
+def graded(verdict: Verdict) -> dict[str, object]:
+    """A verdict as data."""
+    return {
+        "correct": verdict.correct,
+        "status": verdict.status.value,
+        "wrong_turn": verdict.wrong_turn,
+        "feedback": verdict.feedback,
+        "expected": verdict.expected,
+        "got": verdict.got,
+        "device": verdict.device,
+        "elapsed_ms": verdict.elapsed_ms,
+    }
+
+
+def checked_level(drill: Drill, level: int) -> int:
+    """The level. Raises UsageError where the drill has no such level."""
+    if not 1 <= level <= drill.levels:
+        has = "only level 1" if drill.levels == 1 else f"levels 1 to {drill.levels}"
+        raise UsageError(f"{drill.id} has no level {level}.", hint=f"It has {has}.")
+    return level
+
+
+def checked_seed(seed: int) -> int:
+    """The seed. Raises UsageError where it is out of range."""
+    if not 0 <= seed <= MAX_SEED:
+        raise UsageError(f"{seed} is not a seed.", hint=f"A seed is a whole number from 0 to {MAX_SEED}.")
+    return seed
+
+
+@dataclass(frozen=True)
+class _Request:
+    drill: Drill
+    seed: int
+    level: int
+    answer: str
+
+
+def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Iterator[tuple[dict[str, object], bool]]:
+    """For each line of a batch its verdict, with the line's `id` where it has one, and whether the line was sound."""
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            echo, request = _read(line, catalog)
+        except TensordrillError as error:
+            yield {"error": f"{error.message} {error.hint}".strip(), "line": number}, False
+            continue
+        verdict = judge.grade(request.drill.puzzle(request.seed, request.level), request.answer)
+        yield echo | graded(verdict), verdict.status is not Status.INTERNAL
+
+
+def _read(line: str, catalog: Catalog) -> tuple[dict[str, object], _Request]:
+    try:
+        fields = json.loads(line)
+    except (ValueError, RecursionError):
+        raise UsageError("That line is not JSON.") from None
+    if not isinstance(fields, dict):
+        raise UsageError("That line is not a JSON object.")
+    if unknown := sorted(set(fields) - _KEYS):
+        raise UsageError(
+            f"That line has an unknown key {unknown[0]!r}.", hint=f"It may have {', '.join(sorted(_KEYS))}."
+        )
+    for key, kind in {"drill": str, "seed": int, "answer": str}.items():
+        if type(fields.get(key)) is not kind:
+            raise UsageError(f"That line's {key!r} is missing, or not a {'whole number' if kind is int else 'string'}.")
+    level = fields.get("level", 1)
+    if type(level) is not int:
+        raise UsageError("That line's 'level' is not a whole number.")
+    drill = catalog.find(fields["drill"])
+    request = _Request(drill, checked_seed(fields["seed"]), checked_level(drill, level), fields["answer"])
+    return ({"id": fields["id"]} if "id" in fields else {}), request
+
+
+def _list(items: Iterable[str] | None) -> list[str] | None:
+    return None if items is None else list(items)

@@ -1,0 +1,305 @@
+"""One session with its parts wired: puzzles from the catalog, verdicts from the judge, events into the store."""
+
+import json
+import os
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from tensordrill.authoring import Drill
+from tensordrill.catalog import Catalog
+from tensordrill.domain import Card, Event, EventType, PuzzleRecord, Rating, Status, Verdict
+from tensordrill.errors import TensordrillError
+from tensordrill.judge import Judge
+from tensordrill.puzzles import Puzzle
+from tensordrill.schedule import POLICY, rate, step, study_day
+from tensordrill.session import Item, Session
+from tensordrill.store import Store
+
+_SOUND_TRIES = 20
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A puzzle as it is asked: the drill, the level and the seed that make it again."""
+
+    drill: Drill
+    level: int
+    seed: int
+    puzzle: Puzzle
+
+
+@dataclass(frozen=True)
+class Solved:
+    """A solution with its reason."""
+
+    answer: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Feedback:
+    """What an answer led to. `seconds` is the learner's time.
+
+    `rating` and `due` are None where it rated nothing; `replaced` says that the puzzle was at fault and there is another.
+    """
+
+    verdict: Verdict
+    rating: Rating | None = None
+    due: date | None = None
+    level: int | None = None
+    replaced: bool = False
+    seconds: float = 0.0
+
+
+class Sitting:
+    """Drives a `Session`. Each judged answer is in the store before `answer` returns."""
+
+    def __init__(
+        self,
+        session: Session,
+        *,
+        catalog: Catalog,
+        store: Store,
+        judge: Judge,
+        now: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.session = session
+        self._catalog = catalog
+        self._store = store
+        self._judge = judge
+        self._now = now
+        self._monotonic = monotonic
+        self._met = Counter(store.exposures())  # puzzles of each drill, those shown in this sitting included
+        self._pool = ThreadPoolExecutor(max_workers=1)  # the judge's only user, so that the learner never waits for it
+        self._ahead: tuple[Item, Future[Asked]] | None = None
+        self._faults = 0
+        self._spent = 0.0
+        self._asked_at: float | None = None
+        self.seconds = 0.0  # the learner's time at all answers so far
+        self.current: Asked | None = None
+        self._take_up()
+
+    def start_judge(self) -> None:
+        """Begin to load torch, while the learner reads."""
+        self._pool.submit(self._judge.start)
+        if self.current is not None:
+            self._pool.submit(self._judge.certify, self.current.puzzle)
+        self._look_ahead()
+
+    def close(self) -> None:
+        self._judge.stop()
+        self._pool.shutdown(cancel_futures=True)
+        self._judge.close()
+
+    def example(self) -> tuple[Asked, Solved]:
+        """For a drill's first exposure: another puzzle of it, solved. Waits for torch where only running it tells."""
+        item = self._item
+        drill = self._catalog[item.drill]
+        asked = self._pool.submit(self._sound, drill, item.level, self._seeds(drill.id, "example")).result()
+        return asked, self._solution(asked.puzzle)
+
+    def example_read(self) -> None:
+        self.session = self.session.example_read()
+
+    def prompted(self) -> None:
+        """The learner sees the prompt now: their time runs, and `TENSORDRILL_TRACE` gets its line."""
+        if self._asked_at is None:
+            self._asked_at = self._monotonic()
+        asked = self._asked
+        if path := os.environ.get("TENSORDRILL_TRACE"):
+            line = json.dumps({"drill": asked.drill.id, "seed": asked.seed, "level": asked.level})
+            try:
+                with Path(path).open("a", encoding="utf-8") as trace:
+                    trace.write(line + "\n")
+            except OSError as error:
+                raise TensordrillError(
+                    f"TENSORDRILL_TRACE cannot be written: {error.strerror}: {path}", hint="Unset it, or name a file."
+                ) from None
+
+    def hint(self) -> str | None:
+        """The next hint, or None where all were given."""
+        hints = self._asked.puzzle.hints
+        if self.session.hints >= len(hints):
+            return None
+        self.session = self.session.hinted()
+        return hints[self.session.hints - 1]
+
+    def answer(self, text: str) -> Feedback:
+        """Judge what was typed, and record it. A slip leaves everything as it was; a faulty puzzle is replaced."""
+        self._stop_clock()
+        asked = self._asked
+        verdict = self._pool.submit(self._judge.grade, asked.puzzle, text).result()
+        if verdict.status is Status.UNPARSABLE:
+            return Feedback(verdict)
+        if verdict.status is Status.INTERNAL:
+            self._replace_puzzle(verdict)
+            return Feedback(verdict, replaced=True)
+        self._faults = 0
+        seconds = self._spent
+        event, card = self._record(EventType.ANSWER, text, verdict)
+        self.session = self.session.answered(correct=verdict.correct)
+        rated = event.rating is not None and card is not None
+        return Feedback(
+            verdict, event.rating, card.due if rated and card else None, card.level if card else None, seconds=seconds
+        )
+
+    def reveal(self) -> Solved:
+        """The solution. Asking for it is recorded, and rates as a miss where nothing has rated the drill today."""
+        self._stop_clock()
+        solved = self._solution(self._asked.puzzle)
+        self._record(EventType.SHOWN, "", None)
+        self.session = self.session.shown()
+        return solved
+
+    def explanation(self) -> Solved:
+        """The solution with its reason, after the puzzle is over."""
+        return self._solution(self._asked.puzzle)
+
+    def advance(self) -> None:
+        """To the next item, or over an unanswered one."""
+        self.session = self.session.advanced()
+        self._take_up()
+        self._look_ahead()
+
+    @property
+    def _item(self) -> Item:
+        assert self.session.current is not None
+        return self.session.current
+
+    @property
+    def _asked(self) -> Asked:
+        assert self.current is not None
+        return self.current
+
+    def _take_up(self) -> None:
+        """Make the current item's puzzle: the one certified ahead, or one that is certified while the learner reads."""
+        self._spent, self._asked_at = 0.0, None
+        item, ahead, self._ahead = self.session.current, self._ahead, None
+        if item is None:
+            self.current = None
+            return
+        if ahead and ahead[0] == item and ahead[1].done() and not ahead[1].exception():
+            self.current = ahead[1].result()
+        else:
+            drill = self._catalog[item.drill]
+            seed = next(self._seeds(drill.id))
+            self.current = Asked(drill, item.level, seed, drill.puzzle(seed, item.level))
+        self._met[item.drill] += 1
+
+    def _look_ahead(self) -> None:
+        if self._ahead is None and self.session.waiting:
+            item = self.session.waiting[0]
+            drill = self._catalog[item.drill]
+            self._ahead = (item, self._pool.submit(self._sound, drill, item.level, self._seeds(item.drill)))
+
+    def _sound(self, drill: Drill, level: int, seeds: "Seeds") -> Asked:
+        """A puzzle that torch certifies. Raises TensordrillError where a drill has none to offer."""
+        problem = ""
+        for seed, _ in zip(seeds, range(_SOUND_TRIES), strict=False):
+            puzzle = drill.puzzle(seed, level)
+            certificate = self._judge.certify(puzzle)
+            if certificate.ok:
+                return Asked(drill, level, seed, puzzle)
+            problem = certificate.problems[0]
+        raise TensordrillError(
+            f"{drill.id} gives no sound puzzle: {problem}", hint=f"`tensordrill drills check {drill.id}` tells more."
+        )
+
+    def _replace_puzzle(self, verdict: Verdict) -> None:
+        self._faults += 1
+        if self._faults >= 3:  # noqa: PLR2004 -- one is bad luck, three in a row are a broken installation
+            raise TensordrillError(
+                f"The judge cannot work. {verdict.feedback}", hint="Does `python -c 'import torch'` run?"
+            )
+        asked = self._asked
+        seeds = self._seeds(asked.drill.id, f"instead-{self._faults}")
+        seed = next(seeds)
+        self.current = Asked(asked.drill, asked.level, seed, asked.drill.puzzle(seed, asked.level))
+        self.session = self.session.replaced()
+        self._spent = 0.0
+
+    def _solution(self, puzzle: Puzzle) -> Solved:
+        answer = puzzle.solution or self._pool.submit(self._judge.solution, puzzle).result()
+        return Solved(answer, puzzle.why)
+
+    def _seeds(self, drill: str, purpose: str = "") -> "Seeds":
+        return Seeds(f"{self._store.replica}/{drill}/{self._met[drill]}/{purpose}")
+
+    def _stop_clock(self) -> None:
+        if self._asked_at is not None:
+            self._spent += self._monotonic() - self._asked_at
+            self._asked_at = None
+
+    def _record(self, kind: EventType, text: str, verdict: Verdict | None) -> tuple[Event, Card | None]:
+        asked, session, moment = self._asked, self.session, self._now()
+        day = study_day(moment)
+        offset = moment.utcoffset()
+        assert offset is not None
+        status = verdict.status if verdict else None
+        attempt = session.attempts + (kind is EventType.ANSWER)
+
+        def write(number: int, card: Card | None) -> tuple[Event, Card | None]:
+            rating = rate(mode=session.mode, status=status, attempt=attempt, hints=session.hints, card=card, day=day)
+            event = Event(
+                number=number,
+                type=kind,
+                mode=session.mode,
+                at_ms=round(moment.timestamp() * 1000),
+                offset_min=round(offset.total_seconds() / 60),
+                study_day=day,
+                drill=asked.drill.id,
+                level=asked.level,
+                seed=asked.seed,
+                puzzle=asked.puzzle.hash,
+                answer=text,
+                status=status,
+                wrong_turn=verdict.wrong_turn if verdict else None,
+                attempt=attempt,
+                hints=session.hints,
+                duration_ms=round(self._spent * 1000),
+                rating=rating,
+                policy=POLICY if rating else None,
+                replica=self._store.replica,
+            )
+            return event, step(card, event)
+
+        recorded = self._store.record(asked.drill.id, record_of(asked), write)
+        self.seconds += self._spent
+        self._spent = 0.0
+        return recorded
+
+
+class Seeds:
+    """Seeds for fresh puzzles, drawn from what the learner has met: reopening a session gives the same puzzle again."""
+
+    def __init__(self, key: str) -> None:
+        self._key = key
+        self._drawn = 0
+
+    def __iter__(self) -> "Seeds":
+        return self
+
+    def __next__(self) -> int:
+        digest = sha256(f"{self._key}/{self._drawn}".encode()).digest()
+        self._drawn += 1
+        return int.from_bytes(digest[:4]) >> 1
+
+
+def record_of(asked: Asked) -> PuzzleRecord:
+    """The puzzle as it is kept under its hash."""
+    face, puzzle = asked.puzzle.face, asked.puzzle
+    return PuzzleRecord(
+        hash=puzzle.hash,
+        drill=asked.drill.id,
+        kind=puzzle.kind,
+        prompt=face.prompt,
+        code=face.code or "",
+        reference=puzzle.reference.source,
+    )

@@ -1,0 +1,55 @@
+"""The commands. Each is a file of its own, imported only when it is called."""
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from tensordrill import __version__
+from tensordrill.cli.lazy import LazyGroup
+from tensordrill.errors import ExitCode, TensordrillError
+
+_COMMANDS = {
+    "today": "The daily review.",
+    "practice": "Free practice; it never rates or postpones a drill.",
+    "drills": "List the drills, or check them.",
+    "show": "Show a puzzle.",
+    "grade": "Judge an answer.",
+    "stats": "Where you stand.",
+    "export": "Write out every event.",
+}
+
+
+@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, message="tensordrill %(version)s")
+def root() -> None:
+    """The daily drill that keeps tensors fluent."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a command and exit with its code; every fault is one sentence on stderr."""
+    try:
+        code = root.main(args=arguments, prog_name="tensordrill", standalone_mode=False)
+        sys.stdout.flush()
+    except TensordrillError as error:
+        code = tell(error.message, error.hint, error.exit_code)
+    except click.UsageError as error:
+        hint = f"See `{error.ctx.command_path} --help`." if error.ctx else ""
+        code = tell(error.format_message(), hint, ExitCode.USAGE)
+    except click.ClickException as error:
+        code = tell(error.format_message(), "", ExitCode.FAULT)
+    except (KeyboardInterrupt, click.Abort):
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`). Python would complain again when it flushes at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.FAULT
+    sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def tell(message: str, hint: str, code: int) -> int:
+    """Print a fault to stderr, and return the code."""
+    sys.stderr.reconfigure(errors="replace") if hasattr(sys.stderr, "reconfigure") else None
+    print(f"tensordrill: {message}", *([hint] if hint else []), sep="\n  ", file=sys.stderr)
+    return code

@@ -1,0 +1,95 @@
+"""`tensordrill grade`."""
+
+import sys
+from collections.abc import Iterable
+
+import click
+
+from tensordrill.cli import options
+from tensordrill.errors import ExitCode, TensordrillError, UsageError
+
+
+@click.command()
+@click.argument("drill", required=False)
+@options.seed
+@options.level
+@click.option("--answer", help="The answer, or - to read it from stdin.")
+@click.option("--batch", metavar="FILE|-", help='Judge lines of {"drill", "seed", "level", "answer"}; "id" is echoed.')
+@options.as_json
+def command(
+    drill: str | None,
+    seed: int | None,
+    level: int,
+    answer: str | None,
+    batch: str | None,
+    as_json: bool,  # noqa: FBT001
+) -> int:
+    """Judge an answer to a puzzle that `show` shows. Nothing is recorded.
+
+    Exits with 0 whether it is right or wrong.
+    """
+    if batch is not None:
+        if drill or answer is not None or seed is not None:
+            raise UsageError("--batch takes its drills, seeds and answers from the file.", hint="Leave the others out.")
+        return _batch(batch)
+    if not drill or seed is None or answer is None:
+        raise UsageError(
+            "To judge an answer takes a drill, a seed and an answer.",
+            hint="tensordrill grade DRILL --seed N --answer TEXT",
+        )
+    _one(drill, seed, level, _stdin() if answer == "-" else answer, as_json=as_json)
+    return ExitCode.OK
+
+
+def _one(name: str, seed: int, level: int, answer: str, *, as_json: bool) -> None:
+    from tensordrill.app import App
+    from tensordrill.app.grading import checked_level, checked_seed, graded
+    from tensordrill.judge import Judge
+
+    found = App().catalog.find(name)
+    puzzle = found.puzzle(checked_seed(seed), checked_level(found, level))
+    with Judge() as judge:
+        verdict = judge.grade(puzzle, answer)
+    if as_json:
+        options.print_json(graded(verdict))
+        return
+    from rich.text import Text
+
+    from tensordrill.ui.rendering import counterexample
+    from tensordrill.ui.screen import make_console
+
+    console = make_console()
+    console.print(Text(f"{verdict.status}: {verdict.feedback}"))
+    for part in counterexample(verdict):
+        console.print(part)
+
+
+def _batch(source: str) -> int:
+    from tensordrill.app import App
+    from tensordrill.app.grading import grade_lines
+    from tensordrill.judge import Judge
+
+    sound = True
+    try:
+        with click.open_file(source, encoding="utf-8", errors="replace") as lines, Judge() as judge:
+            for verdict, fine in grade_lines(_read(lines), App().catalog, judge):
+                options.print_json(verdict)
+                sound &= fine
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise UsageError(
+            f"{source} cannot be read: {error.strerror}.", hint="--batch takes a file, or - for stdin."
+        ) from None
+    return ExitCode.OK if sound else ExitCode.FAULT
+
+
+def _read(lines: Iterable[str]) -> Iterable[str]:
+    yield from lines
+
+
+def _stdin() -> str:
+    try:
+        return sys.stdin.buffer.read().decode("utf-8")
+    except UnicodeDecodeError:
+        raise TensordrillError("The answer on stdin is not UTF-8 text.", exit_code=ExitCode.USAGE) from None

@@ -1,0 +1,16 @@
+"""Options and output that several commands share."""
+
+import json
+import sys
+
+import click
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+seed = click.option("--seed", type=int, help="Which puzzle: a whole number from 0.")
+level = click.option("--level", type=int, default=1, show_default=True, help="Which level of the drill.")
+
+
+def print_json(data: object) -> None:
+    """One JSON value on one line, at once."""
+    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    sys.stdout.flush()

@@ -1,0 +1,16 @@
+"""`tensordrill practice`."""
+
+import click
+
+
+@click.command()
+@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...")
+@click.option("--count", default=10, show_default=True, help="How many puzzles.")
+def command(names: tuple[str, ...], count: int) -> None:
+    """Practise tracks or drills, due or not; without a name, those that you have met.
+
+    Practice is recorded, but never rates or postpones a drill.
+    """
+    from tensordrill.cli.sessions import practise
+
+    practise(names, count)

@@ -1,0 +1,1 @@
+"""The terminal: what a session looks like, and how answers are typed."""

@@ -1,0 +1,112 @@
+"""Puzzles, feedback and summaries as they are printed. Colour only underlines what the words already say."""
+
+from collections.abc import Iterator
+from datetime import date
+
+from rich.console import Group, RenderableType
+from rich.markdown import Markdown
+from rich.padding import Padding
+from rich.rule import Rule
+from rich.syntax import Syntax
+from rich.text import Text
+
+from tensordrill.app.sitting import Asked, Feedback, Solved
+from tensordrill.domain import Rating, Verdict
+from tensordrill.puzzles import Face, Tensor
+
+_MAX_ROWS = 12
+
+
+def puzzle(asked: Asked, heading: str) -> RenderableType:
+    """A puzzle with all that is needed to answer it."""
+    face = asked.puzzle.face
+    parts: list[RenderableType] = [Rule(Text(heading), align="left", style="dim"), markdown(face.prompt)]
+    if face.code:
+        numbered = asked.puzzle.kind == "fix"
+        parts += [Text(), code(face.code, line_numbers=numbered)]
+    if face.tensors:
+        parts += [Text(), *tensors(face)]
+    if face.lines and asked.puzzle.kind == "order":
+        parts += [
+            Text(),
+            *(Padding(Text(f"{i}  {line}", overflow="fold"), (0, 2)) for i, line in enumerate(face.lines, 1)),
+        ]
+    if face.signature:
+        parts += [Text(), code(face.signature)]
+    return Group(*parts, Text())
+
+
+def markdown(text: str) -> RenderableType:
+    return Markdown(text, code_theme="ansi_dark", inline_code_theme="ansi_dark", inline_code_lexer="python")
+
+
+def code(source: str, *, line_numbers: bool = False) -> RenderableType:
+    syntax = Syntax(
+        source, "python", theme="ansi_dark", background_color="default", line_numbers=line_numbers, word_wrap=True
+    )
+    return Padding(syntax, (0, 2))
+
+
+def tensors(face: Face) -> Iterator[RenderableType]:
+    """A line for each tensor: its name and its axes."""
+    listed = list(dict.fromkeys(face.tensors or ()))
+    width = max(len(tensor.name) for tensor in listed)
+    for tensor in listed:
+        yield Padding(Text(f"{tensor.name:<{width}}  {_axes(tensor)}"), (0, 2))
+    for name, size in (face.sizes or {}).items():
+        yield Padding(Text(f"{name} = {size}", style="dim"), (0, 2))
+
+
+def verdict_on(answered: Feedback, today: date) -> RenderableType:
+    """Right: one line. Wrong: the mistake, then what was expected beside what came."""
+    verdict = answered.verdict
+    if verdict.correct:
+        facts = ["Right.", *([answered.rating.label] if answered.rating else []), _duration(answered.seconds)]
+        if answered.due:
+            facts.append(f"Back {when(answered.due, today)}.")
+        return Text("  ".join(facts), style="green")
+    head = {"unparsable": "Not judged", "internal": "Our fault", "refused": "Not allowed"}.get(
+        verdict.status, "Not yet"
+    )
+    lines: list[RenderableType] = [Text.assemble((f"{head}.", "bold"), " ", verdict.feedback)]
+    lines += counterexample(verdict)
+    if answered.rating is Rating.AGAIN and answered.due:
+        lines.append(
+            Text(f"Again. You meet it once more in this session, then {when(answered.due, today)}.", style="dim")
+        )
+    return Group(*lines)
+
+
+def counterexample(verdict: Verdict) -> Iterator[RenderableType]:
+    for label, text in (("expected", verdict.expected), ("got", verdict.got)):
+        if text is not None:
+            rows = text.split("\n")
+            shown = rows[:_MAX_ROWS] + (["…"] if len(rows) > _MAX_ROWS else [])
+            yield Text(label, style="dim")
+            yield Padding(Text("\n".join(shown), overflow="fold"), (0, 2))
+
+
+def solution(solved: Solved) -> RenderableType:
+    """The answer, and the rule behind it."""
+    return Group(Text("The solution", style="dim"), code(solved.answer), Text(), markdown(solved.why))
+
+
+def when(day: date, today: date) -> str:
+    """`tomorrow`, or `in 5 days (Sat 28 Nov)`."""
+    days = (day - today).days
+    if days <= 0:
+        return "today"
+    if days == 1:
+        return "tomorrow"
+    return f"in {days} days ({day:%a} {day.day} {day:%b})"
+
+
+def _axes(tensor: Tensor) -> str:
+    kind = {"mask": "  booleans", "positive": "  positive"}.get(tensor.domain, "")
+    if tensor.domain.startswith("index:"):
+        kind = f"  whole numbers below {tensor.domain.partition(':')[2]}"
+    return f"({', '.join(tensor.axes)})" + kind
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.0f} s." if seconds < 60 else f"{seconds / 60:.0f} min."  # noqa: PLR2004 -- a minute

@@ -1,0 +1,31 @@
+"""Every test has a home of its own, and a clock only where it sets one."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tensordrill.catalog import Catalog, built_in
+from tensordrill.judge import Judge
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder that only this test sees; nobody's real one is ever touched."""
+    folder = tmp_path / "home"
+    monkeypatch.setenv("TENSORDRILL_HOME", str(folder))
+    for variable in ("TENSORDRILL_NOW", "TENSORDRILL_TRACE", "NO_COLOR", "FORCE_COLOR", "COLUMNS"):
+        monkeypatch.delenv(variable, raising=False)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def catalog() -> Catalog:
+    return built_in()
+
+
+@pytest.fixture(scope="session")
+def judge() -> Iterator[Judge]:
+    """One judge for a whole worker: its zygote takes two seconds to start."""
+    with Judge() as shared:
+        yield shared
