@@ -15,7 +15,7 @@ from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Card, Event, EventType, PuzzleRecord, Rating, Status, Verdict
 from tensordrill.errors import TensordrillError
-from tensordrill.judge import Judge
+from tensordrill.judge import Certificate, Judge
 from tensordrill.puzzles import Puzzle
 from tensordrill.schedule import POLICY, rate, step, study_day
 from tensordrill.session import Item, Session
@@ -78,6 +78,7 @@ class Sitting:
         self._monotonic = monotonic
         self._met = Counter(store.exposures())  # puzzles of each drill, those shown in this sitting included
         self._pool = ThreadPoolExecutor(max_workers=1)  # the judge's only user, so that the learner never waits for it
+        self._warm: Future[Certificate] | None = None
         self._ahead: tuple[Item, Future[Asked]] | None = None
         self._faults = 0
         self._spent = 0.0
@@ -88,10 +89,14 @@ class Sitting:
 
     def start_judge(self) -> None:
         """Begin to load torch, while the learner reads."""
-        self._pool.submit(self._judge.start)
-        if self.current is not None:
-            self._pool.submit(self._judge.certify, self.current.puzzle)
+        self._judge.start()
+        self._warm = self._pool.submit(self._judge.certify, self._asked.puzzle)
         self._look_ahead()
+
+    @property
+    def judge_is_loading(self) -> bool:
+        """Whether the next answer would wait for torch."""
+        return self._warm is not None and not self._warm.done()
 
     def close(self) -> None:
         self._judge.stop()
@@ -102,7 +107,10 @@ class Sitting:
         """For a drill's first exposure: another puzzle of it, solved. Waits for torch where only running it tells."""
         item = self._item
         drill = self._catalog[item.drill]
-        asked = self._pool.submit(self._sound, drill, item.level, self._seeds(drill.id, "example")).result()
+        seeds = self._seeds(drill.id, "example")
+        asked = Asked(drill, item.level, seed := next(seeds), drill.puzzle(seed, item.level))
+        if asked.puzzle.predicts:
+            asked = self._pool.submit(self._sound, drill, item.level, seeds).result()
         return asked, self._solution(asked.puzzle)
 
     def example_read(self) -> None:

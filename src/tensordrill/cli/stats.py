@@ -31,5 +31,6 @@ def command() -> None:
     console = make_console()
     console.print(table)
     minutes = summary.time_spent.total_seconds() / 60
-    console.print(Text(f"\n{summary.study_days} study days, {summary.streak} in a row up to now; {minutes:.0f} minutes."))
+    days = "1 study day" if summary.study_days == 1 else f"{summary.study_days} study days"
+    console.print(Text(f"\n{days}, {summary.streak} in a row up to now; {minutes:.0f} minutes."))
     console.print(Text("right: solved alone, without a hint, at the first try of a study day.", style="dim"))

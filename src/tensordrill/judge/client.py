@@ -1,7 +1,7 @@
 """`Judge`: certifies puzzles and grades answers. Holds no torch; that is in the zygote's children."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Self
@@ -157,7 +157,7 @@ class Judge:
         got: Sequence[Observed] | Said,
         lines_before: int | None,
     ) -> Verdict:
-        differences = _differences(puzzle, certificate.expected, got)
+        differences = list(_differences(puzzle, certificate.expected, got))
         if not any(differences):
             return Verdict(status=Status.CORRECT, feedback="Correct.")
         turn = next(
@@ -229,15 +229,16 @@ class Judge:
 
 def _differences(
     puzzle: Puzzle, expected: Sequence[Observed], got: Sequence[Observed] | Said, slack: float = 1.0
-) -> list[Difference | None]:
-    """For each instance the first difference, or None."""
+) -> Iterator[Difference | None]:
+    """For each instance the first difference, or None. Lazy: most questions end at the first instance that differs."""
     if puzzle.predicts:
         # A wrong turn is compared as the learner who takes it would say it: 5 and 5.0 are one answer.
         said = got if isinstance(got, Said) else said_by(got[0])
-        return [compare_said(one, said, slack=slack) for one in expected]
+        return (compare_said(one, said, slack=slack) for one in expected)
     assert not isinstance(got, Said)
     strict = puzzle.setting.dtypes_matter
-    return [compare(one, other, dtypes_matter=strict, slack=slack) for one, other in zip(expected, got, strict=True)]
+    pairs = zip(expected, got, strict=True)
+    return (compare(one, other, dtypes_matter=strict, slack=slack) for one, other in pairs)
 
 
 def _same(puzzle: Puzzle, turn: Sequence[Observed] | Said, got: Sequence[Observed] | Said) -> bool:

@@ -106,6 +106,8 @@ def unlike(
     expected: Sequence[object], got: Sequence[object], tolerance: tuple[float, float], slack: float = 1.0
 ) -> frozenset[int]:
     """The positions at which two flat tensors differ."""
+    if expected == got:
+        return frozenset()
     relative, absolute = tolerance
     finite = [abs(e) for e in expected if isinstance(e, int | float | complex) and _finite(e)]
     scaled = (relative, absolute * max([1.0, *finite]))

@@ -11,7 +11,7 @@ from rich.syntax import Syntax
 from rich.text import Text
 
 from tensordrill.app.sitting import Asked, Feedback, Solved
-from tensordrill.domain import Rating, Verdict
+from tensordrill.domain import Rating, Status, Verdict
 from tensordrill.puzzles import Face, Tensor
 
 _MAX_ROWS = 12
@@ -20,7 +20,7 @@ _MAX_ROWS = 12
 def puzzle(asked: Asked, heading: str) -> RenderableType:
     """A puzzle with all that is needed to answer it."""
     face = asked.puzzle.face
-    parts: list[RenderableType] = [Rule(Text(heading), align="left", style="dim"), markdown(face.prompt)]
+    parts: list[RenderableType] = [Text(), Rule(Text(heading), align="left", style="dim"), markdown(face.prompt)]
     if face.code:
         numbered = asked.puzzle.kind == "fix"
         parts += [Text(), code(face.code, line_numbers=numbered)]
@@ -78,6 +78,9 @@ def verdict_on(answered: Feedback, today: date) -> RenderableType:
 
 
 def counterexample(verdict: Verdict) -> Iterator[RenderableType]:
+    """Expected, then got; nothing where the sentence has said it all: an error, or a shape."""
+    if verdict.status in (Status.RAISED, Status.WRONG_SHAPE):
+        return
     for label, text in (("expected", verdict.expected), ("got", verdict.got)):
         if text is not None:
             rows = text.split("\n")

@@ -69,6 +69,8 @@ class _Loop:
         return True
 
     def _answer(self, text: str) -> None:
+        if self.sitting.judge_is_loading:
+            self._say(Text("torch is still loading; a moment…", style="dim"))
         answered = self.sitting.answer(text)
         self._say(rendering.verdict_on(answered, self.today))
         if answered.replaced:
