@@ -31,7 +31,8 @@ def filled(name: str, values: Sequence[object], suffix: str = ", requires_grad=T
 def upstream(rng: Rng, uses: int, *shape: int) -> str:
     """The line for g. Its mean over that many uses is never their number, or averaging would look like ignoring g."""
     low, high = (uses + 1, uses + 3) if uses <= 3 else (2, 3)  # noqa: PLR2004 -- small for few uses, smaller for many
-    return filled("g", rng.ints(*shape, low=low, high=high), "")
+    values = rng.distinct(shape[0], low, high) if len(shape) == 1 else rng.ints(*shape, low=low, high=high)
+    return filled("g", values, "")
 
 
 def gradient(name: str, lines: Sequence[str], wrong: Sequence[Wrong], prompt: str = "") -> PredictValue:
@@ -43,7 +44,7 @@ def gradient(name: str, lines: Sequence[str], wrong: Sequence[Wrong], prompt: st
         wrong=wrong,
         hints=[
             f"A gradient has the shape of its tensor. Which shape does {name} have, and to which is it stretched?",
-            f"Find the places that use one number of {name}. Each sends back its weight in the loss times its derivative.",
+            f"Find the places that use one number of {name}. What does each add to the loss?",
         ],
         why="Broadcasting uses one number in several places, and a number gets the sum of what its uses send back. So "
         "the gradient of a broadcast operand is upstream times local, summed over the axes along which the operand was "
@@ -178,11 +179,11 @@ def broadcast(rng: Rng) -> PredictValue:
     """Gradient of a broadcast operand."""
     share = rng.integer(1, 10)
     match rng.level:
-        case 2 if share > 6:  # noqa: PLR2004
+        case 2 if share in (1, 2, 3, 4):
             return outer(rng)
-        case 2 if share > 4:  # noqa: PLR2004
+        case 2 if share in (5, 6):
             return unstretched(rng)
-        case 3 if share > 6:  # noqa: PLR2004
+        case 3 if share in (1, 2, 3, 4):
             return standardised(rng)
         case 3:
             return stretched(rng, *rng.pick(STRETCHED_3D), "brc")

@@ -1,0 +1,163 @@
+"""`make bench`: how fast it is, each figure beside a peer or a floor measured in the same run.
+
+Machines differ and are noisy, so ratios are what counts. Nothing here is asserted in a test.
+"""
+
+import os
+import pty
+import select
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from tensordrill import clock, paths
+from tensordrill.app import App
+from tensordrill.catalog import built_in
+from tensordrill.judge import Judge
+from tensordrill.session import Phase
+
+ROUNDS = 7
+TRIPS = 300
+LIBRARIES = "import click, sqlalchemy, prompt_toolkit, rich.markdown, rich.syntax, fsrs"
+ONE_ANSWER = """
+import torch
+torch.manual_seed(0)
+Q, K = torch.randn(2, 3, 4, 5, dtype=torch.float64), torch.randn(2, 3, 6, 5, dtype=torch.float64)
+got = torch.einsum("bhqd,bhkd->bhqk", Q, K)
+assert torch.allclose(got, Q @ K.mT)
+"""
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home:
+        os.environ["TENSORDRILL_HOME"] = home
+        prepare()
+        floor, libraries, help_, prompt = interleaved(
+            lambda: process("import torch"),
+            lambda: process(LIBRARIES),
+            lambda: command("--help"),
+            first_prompt,
+        )
+    print(f"medians of {ROUNDS} rounds, in seconds")
+    say("import torch, bare", floor)
+    say("import of what the prompt needs, bare", libraries, floor, "of import torch")
+    say("tensordrill --help", help_, floor, "of import torch", at_most=0.10)
+    say("first prompt, existing data file", prompt, floor, "of import torch", at_most=0.45)
+    say("first prompt, existing data file", prompt, libraries, "of those imports")
+    warm, fresh = sorted(warm_trips()), statistics.median(process(ONE_ANSWER) for _ in range(ROUNDS))
+    p50, p99 = warm[len(warm) // 2], warm[int(len(warm) * 0.99)]
+    print(f"\nwarm grade over {TRIPS} answers, against a fresh process that imports torch and checks one")
+    say("fresh process", fresh)
+    print(
+        f"  p50 {p50 * 1000:.1f} ms (at most 15), p99 {p99 * 1000:.1f} ms, {fresh / p50:.0f} times faster (at least 70)"
+    )
+    print(f"\n{puzzles_per_second():,.0f} puzzles generated a second, every drill and level in turn (at least 2,000)")
+
+
+def say(what: str, seconds: float, peer: float | None = None, named: str = "", at_most: float | None = None) -> None:
+    ratio = f"  {seconds / peer:.2f} {named}" if peer else ""
+    limit = f" (at most {at_most})" if at_most else ""
+    print(f"  {what:<38} {seconds:.3f}{ratio}{limit}")
+
+
+def interleaved(*measures: Callable[[], float]) -> list[float]:
+    """The median of each, measured in turn, so that a slow minute of the machine falls on all of them."""
+    rounds = [[measure() for measure in measures] for _ in range(ROUNDS)]
+    return [statistics.median(values) for values in zip(*rounds, strict=True)]
+
+
+def process(source: str) -> float:
+    """Seconds that a fresh Python takes to run the source."""
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-c", source], check=True)
+    return time.perf_counter() - started
+
+
+def command(*arguments: str) -> float:
+    started = time.perf_counter()
+    subprocess.run([Path(sys.executable).parent / "tensordrill", *arguments], check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - started
+
+
+def prepare() -> None:
+    """A data file with one drill that was learned long ago, so that `today` begins with a prompt."""
+    long_ago = datetime.now(UTC) - timedelta(days=400)
+    os.environ["TENSORDRILL_NOW"] = long_ago.isoformat()
+    with closing(App()) as app, closing(app.today()) as sitting, Judge() as judge:
+        sitting.start_judge()
+        while sitting.session.phase is Phase.EXAMPLE:
+            sitting.example_read()
+        assert sitting.current is not None
+        assert sitting.answer(judge.solution(sitting.current.puzzle)).verdict.correct
+    del os.environ["TENSORDRILL_NOW"]
+    assert paths.database().exists()
+    assert clock.now() > long_ago
+
+
+def first_prompt() -> float:
+    """Seconds from the start of `tensordrill today` in a terminal to its first prompt. torch loads meanwhile."""
+    started = time.perf_counter()
+    pid, terminal = pty.fork()
+    if pid == 0:
+        program = str(Path(sys.executable).parent / "tensordrill")
+        os.execve(program, [program, "today"], os.environ | {"TERM": "xterm", "PROMPT_TOOLKIT_NO_CPR": "1"})
+    seen = b""
+    for chunk in chunks(terminal):
+        seen += chunk
+        if b"> " in seen.partition(b":quit")[2].replace(b"\x1b[0m", b"") or b">" in seen.partition(b":quit")[2]:
+            break
+    taken = time.perf_counter() - started
+    os.write(terminal, b"\x04")
+    for _ in chunks(terminal):
+        pass
+    os.close(terminal)
+    os.waitpid(pid, 0)
+    return taken
+
+
+def chunks(terminal: int) -> Iterator[bytes]:
+    """What a program prints, until it ends."""
+    while select.select([terminal], [], [], 60)[0]:
+        try:
+            if not (chunk := os.read(terminal, 65536)):
+                return
+        except OSError:  # how Linux says that the other side has closed
+            return
+        yield chunk
+
+
+def warm_trips() -> list[float]:
+    """Seconds of single answers, judged by a warm judge that has certified the puzzle ahead, as in a session."""
+    puzzle = built_in()["einsum.attention-scores"].puzzle(0)
+    with Judge() as judge:
+        answer = judge.solution(puzzle)
+        judge.certify(puzzle)
+        taken = []
+        for _ in range(TRIPS):
+            started = time.perf_counter()
+            assert judge.grade(puzzle, answer).correct
+            taken.append(time.perf_counter() - started)
+            time.sleep(0.02)  # a learner pauses between answers; this is round trip, not throughput
+    return taken
+
+
+def puzzles_per_second() -> float:
+    drills = built_in()
+    made = 0
+    started = time.perf_counter()
+    for seed in range(200):
+        for drill in drills.values():
+            for level in range(1, drill.levels + 1):
+                drill.puzzle(seed, level)
+                made += 1
+    return made / (time.perf_counter() - started)
+
+
+if __name__ == "__main__":
+    main()
