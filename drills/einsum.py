@@ -73,11 +73,11 @@ ATTENTIONS = (
 POSITIONS = {"query": "query position", "key": "key position"}
 MIXED = {"head": "heads-mixed", "batch": "keys-unbatched", "layer": "layers-mixed", "group": "groups-mixed"}
 # Mistakes that run without a complaint where all sizes are equal, and give scores of the right rank.
-SILENT = (*MIXED.values(), "query-key-swapped", "heads-for-positions", "operand-order", "output-order")
+SILENT = (*MIXED.values(), "query-key-swapped", "heads-for-positions", "layout-assumed", "operand-order", "output-order")
 
 
-def attention_mistakes(net: Contraction) -> Iterator[Mistake]:
-    queries, keys = net.names
+def attention_mistakes(net: Contraction, kind: Attention) -> Iterator[Mistake]:
+    queries, keys = net.operands
     if "query" in net.axes:
         yield "query-key-swapped", net.output_swapped("query", "key"), (
             "Your scores have key and query positions the wrong way round, so a softmax over keys would run over queries."
@@ -86,24 +86,40 @@ def attention_mistakes(net: Contraction) -> Iterator[Mistake]:
             "You gave query and key positions one letter, so each position is scored against itself alone. "
             "Every query meets every key: two letters."
         )
-        if "head" in net.operands[1]:
-            yield "heads-for-positions", net.misread(0, "head", "query").misread(1, "head", "key"), (
+        if "head" in keys:
+            yield "heads-for-positions", net.read_as(swap(queries, "head", "query"), swap(keys, "head", "key")), (
                 "You read heads where the positions are stored: the heads of one position are scored against each "
                 "other, and no token sees another."
             )
+        yield "operand-order", net.misread(0, "head", "query"), f"You took head for query position in `{net.names[0]}`."
+    if "head" in keys:
+        yield "operand-order", net.misread(1, "head", "key"), f"You took head for key position in `{net.names[1]}`."
+    yield "operand-order", net.misread(1, "d_head", "key"), (
+        f"You took d_head for key position in `{net.names[1]}`, and sum over positions."
+    )
     yield "not-contracted", net.kept("d_head"), (
         "You keep d_head after the arrow, so nothing is added up. A dot product sums it."
     )
     for axis in net.axes:
-        if axis in MIXED and axis in net.operands[1]:
-            for i, others in (1, keys), (0, queries):
+        if axis in MIXED and axis in keys:
+            for i in (1, 0):
                 yield MIXED[axis], net.untied(i, axis), (
-                    f"In `{others}` you gave {axis} a letter of its own, so it is summed there before the rest meets it. "
-                    f"A query is scored within its own {axis}: one letter for both."
+                    f"In `{net.names[i]}` you gave {axis} a letter of its own, so it is summed there before anything is "
+                    f"scored. A query meets only the keys of its own {axis}: one letter in both."
                 )
     if "head" in net.axes:
         yield "heads-summed", net.lost("head"), "You leave out head after the arrow, which adds up the scores of all heads."
-    yield from net.single_edits(lambda axis: POSITIONS.get(axis, axis))
+    usual = (kind.query.split(), kind.key.split())
+    for read in usual, (usual[0], keys), (queries, usual[1]):
+        yield "layout-assumed", net.read_as(*read), (
+            f"You took the axes to be in the usual order. They are stored "
+            f"{axes_of(queries)} in `{net.names[0]}` and {axes_of(keys)} in `{net.names[1]}`."
+        )
+    yield from net.edits_of_output(lambda axis: POSITIONS.get(axis, axis))
+
+
+def swap(axes: Sequence[str], a: str, b: str) -> list[str]:
+    return [{a: b, b: a}.get(axis, axis) for axis in axes]
 
 
 def stored(rng: Rng, axes: str) -> tuple[str, ...]:
@@ -124,7 +140,7 @@ def attention_scores(rng: Rng) -> WriteEinsum:
     names = rng.pick((("Q", "K"), ("q", "k"), ("queries", "keys")))
     net = Contraction(names, (stored(rng, kind.query), stored(rng, kind.key)), tuple(output))
     queries, keys = names
-    wrong = net.wrong_turns(attention_mistakes(net))
+    wrong = net.wrong_turns(attention_mistakes(net, kind))
     code, sizes = "", {}
     if rng.level == 1:
         prompt = (
@@ -233,11 +249,11 @@ class Story:
 
 
 def story(rng: Rng, operands: int, labels: int, mode: int) -> Story:
-    """A contraction of so many operands over at most so many axes, none of them trivial."""
+    """A contraction of so many operands over at most so many axes, and not many fewer."""
     scene = rng.pick(SCENES)
     while True:
         net = twin(rng, scene, operands, labels) if mode == TWIN else contraction(rng, scene, operands, labels, mode)
-        if sound(net):
+        if len(net.axes) > min(rng.level, labels - 1) and sound(net):
             break
     plurals = {**scene.nouns, scene.thing: scene.things}
     if mode != TWIN:
@@ -252,7 +268,8 @@ def story(rng: Rng, operands: int, labels: int, mode: int) -> Story:
 
 def contraction(rng: Rng, scene: Scene, operands: int, labels: int, mode: int) -> Contraction:
     pool = rng.sample((*scene.nouns, scene.thing), labels)
-    terms = [rng.sample(pool, rng.integer(1, min(MAX_RANK, labels))) for _ in range(operands)]
+    most = min(MAX_RANK, labels)
+    terms = [rng.sample(pool, rng.integer(1 if operands > 1 else most - 1, most)) for _ in range(operands)]
     if mode == DIAGONAL:
         i = rng.integer(0, operands - 1)
         rest = [axis for axis in terms[i] if axis != scene.thing][: MAX_RANK - 2]
@@ -272,7 +289,10 @@ def twin(rng: Rng, scene: Scene, operands: int, labels: int) -> Contraction:
     else:
         second = rng.shuffled([other, *rng.sample(pool, rng.integer(1, min(MAX_RANK - 1, len(pool))))])
     rest = [rng.sample(pool, rng.integer(1, len(pool))) for _ in range(operands - 2)]
-    return with_result(rng, names, [first, second, *rest], [one, other])
+    net = with_result(rng, names, [first, second, *rest], [one, other])
+    if names[0] != names[1] or net.output.index(one) < net.output.index(other):
+        return net
+    return Contraction(net.names, net.operands, tuple(swap(net.output, one, other)))  # symmetric: the plain one first
 
 
 def with_result(rng: Rng, names: Sequence[str], terms: Sequence[Sequence[str]], keep: Sequence[str]) -> Contraction:
@@ -286,8 +306,8 @@ def with_result(rng: Rng, names: Sequence[str], terms: Sequence[Sequence[str]], 
 def sound(net: Contraction) -> bool:
     """Whether there is something to work out, and every operand has to do with the rest."""
     if len(net.operands) == 1:
-        return len(net.axes) > 1 and (bool(net.summed) or len(net.axes) < len(net.operands[0]))
-    return len(net.axes) > 1 and all(
+        return bool(net.summed) or len(net.axes) < len(net.operands[0])
+    return all(
         any(axis in net.output or len(net.owners(axis)) > 1 for axis in operand) for operand in net.operands
     )
 
@@ -297,7 +317,7 @@ def named(rng: Rng, told: Story) -> str:
     net = told.net
     tensors = [f"`{name}` has {having(axes)}" for name, axes in zip(net.names, net.operands, strict=True)]
     matched = any(len(net.owners(axis)) > 1 for axis in net.axes)
-    product = "Multiply them, axes of the same name together" if matched else "Multiply every entry with every entry"
+    product = "Multiply them, matching axes by name" if matched else "Multiply every entry with every entry"
     if len(net.operands) == 1:
         product = "Take its entries"
     if not net.output:
@@ -305,9 +325,9 @@ def named(rng: Rng, told: Story) -> str:
     elif not net.summed:
         asked = f"{product}. Nothing is summed. The result has {having(net.output)}."
     elif rng.chance():
-        asked = f"{product}, and sum over {listed(net.summed)}. The result's axes, in order: {', '.join(net.output)}."
+        asked = f"{product}, and sum over {listed(net.summed)}. The result has {having(net.output)}."
     else:
-        asked = f"{product}, and sum over every axis that the result lacks. It has {having(net.output)}."
+        asked = f"{product}. The result has {having(net.output)}; every other axis is summed."
     if any(len(set(axes)) < len(axes) for axes in net.operands):
         asked += "\n\nAn axis named twice stands for its diagonal: only entries whose two indices are equal count."
     return f"{told.scene.topic}: {listed(tensors)}.\n\n{asked}"
@@ -344,6 +364,7 @@ def multiplied(told: Story) -> Iterator[str]:
         yield f"Entries are multiplied where they agree in {listed(shared)}."
     elif len(net.names) > 1:
         yield "Every entry is multiplied with every entry."
+        return
     if told.twins and net.names[0] == net.names[1]:
         yield f"Every {thing} meets every {thing}, itself too."
     elif told.twins:

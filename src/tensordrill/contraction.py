@@ -1,15 +1,17 @@
 """A contraction as data: the axes of its operands and of its result, and the single edits that people make by mistake."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, permutations
+from string import ascii_lowercase
 
 from tensordrill.puzzles import Tensor, Wrong
 from tensordrill.puzzles.einsum import letters_for
 
 Axes = tuple[str, ...]
-Mistake = tuple[str, "Contraction", str]
+Terms = tuple[str, ...]  # an equation's letters: a term for each operand, then the result's
+Mistake = tuple[str, Terms, str]  # a wrong turn's id, what is typed, and the sentence about it
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,7 @@ class Contraction:
     """What an einsum means. An axis named twice in one operand stands for its diagonal.
 
     `Contraction(("A", "B"), (("row", "inner"), ("inner", "col")), ("row", "col"))` is the matrix product.
+    The methods that make mistakes return them in this contraction's letters.
     """
 
     names: tuple[str, ...]
@@ -30,89 +33,88 @@ class Contraction:
     @cached_property
     def axes(self) -> Axes:
         """All axes of the operands, each once, in order of appearance."""
-        return tuple(dict.fromkeys(axis for operand in self.operands for axis in operand))
-
-    @property
-    def summed(self) -> Axes:
-        return tuple(axis for axis in self.axes if axis not in self.output)
+        return tuple(dict.fromkeys([axis for operand in self.operands for axis in operand]))
 
     @cached_property
-    def key(self) -> tuple[tuple[int, ...], ...]:
-        """The same for contractions that differ only in the names of axes, or in the order of one tensor with itself."""
-        return min(self._numbered(order) for order in self._orders())
+    def summed(self) -> Axes:
+        return tuple([axis for axis in self.axes if axis not in self.output])
+
+    @cached_property
+    def letters(self) -> dict[str, str]:
+        return letters_for(self.axes)
+
+    @cached_property
+    def terms(self) -> Terms:
+        return self.read_as(*self.operands)
 
     def owners(self, axis: str) -> list[int]:
         """The positions of the operands that have the axis."""
         return [i for i, operand in enumerate(self.operands) if axis in operand]
 
-    def with_output(self, *output: str) -> "Contraction":
-        return Contraction(self.names, self.operands, output)
+    def read_as(self, *operands: Sequence[str]) -> Terms:
+        """The operands' axes are taken for these, in this order."""
+        return tuple(["".join([self.letters[axis] for axis in axes]) for axes in (*operands, self.output)])
 
-    def with_operand(self, i: int, axes: Iterable[str]) -> "Contraction":
-        operands = (*self.operands[:i], tuple(axes), *self.operands[i + 1 :])
-        return Contraction(self.names, operands, self.output)
+    def with_output(self, output: Sequence[str]) -> Terms:
+        return (*self.terms[:-1], "".join([self.letters[axis] for axis in output]))
 
-    def output_swapped(self, a: str, b: str) -> "Contraction":
-        return self.with_output(*_swapped(self.output, a, b))
+    def output_swapped(self, a: str, b: str) -> Terms:
+        return self.with_output(_swapped(self.output, a, b))
 
-    def lost(self, axis: str) -> "Contraction":
+    def lost(self, axis: str) -> Terms:
         """The axis is missing from the result, so it is summed."""
-        return self.with_output(*(other for other in self.output if other != axis))
+        return (*self.terms[:-1], self.terms[-1].replace(self.letters[axis], ""))
 
-    def kept(self, axis: str, at: int | None = None) -> "Contraction":
+    def kept(self, axis: str, at: int | None = None) -> Terms:
         """A summed axis is left in the result, at that position, or last."""
-        at = len(self.output) if at is None else at
-        return self.with_output(*self.output[:at], axis, *self.output[at:])
+        output = self.terms[-1]
+        at = len(output) if at is None else at
+        return (*self.terms[:-1], output[:at] + self.letters[axis] + output[at:])
 
-    def misread(self, i: int, a: str, b: str) -> "Contraction":
+    def misread(self, i: int, a: str, b: str) -> Terms:
         """Operand i is read with two of its axes the other way round."""
-        return self.with_operand(i, _swapped(self.operands[i], a, b))
+        return self._with_term(i, "".join([self.letters[axis] for axis in _swapped(self.operands[i], a, b)]))
 
-    def untied(self, i: int, axis: str) -> "Contraction":
+    def untied(self, i: int, axis: str) -> Terms:
         """The axis of operand i has a letter of its own, and is summed on its own."""
-        return self.with_operand(i, (_own(axis) if other == axis else other for other in self.operands[i]))
+        return self._with_term(i, self.terms[i].replace(self.letters[axis], self._spare))
 
-    def undiagonal(self, i: int, axis: str) -> "Contraction":
+    def undiagonal(self, i: int, axis: str) -> Terms:
         """Of the two axes of that name in operand i, the second is summed on its own."""
-        at = self.operands[i].index(axis) + 1
-        second = self.operands[i].index(axis, at)
-        return self.with_operand(i, (*self.operands[i][:second], _own(axis), *self.operands[i][second + 1 :]))
+        before, _, after = self.terms[i].rpartition(self.letters[axis])
+        return self._with_term(i, before + self._spare + after)
 
-    def tied(self, a: str, b: str) -> "Contraction":
+    def tied(self, a: str, b: str) -> Terms:
         """Two axes share a letter: only their diagonal counts."""
-        operands = tuple(tuple(a if axis == b else axis for axis in operand) for operand in self.operands)
-        output = self.lost(b).output if a in self.output else [a if axis == b else axis for axis in self.output]
-        return Contraction(self.names, operands, tuple(output))
-
-    def spelled(self, letters: Mapping[str, str]) -> str:
-        terms = ["".join([letters[axis] for axis in axes]) for axes in (*self.operands, self.output)]
-        return ",".join(terms[:-1]) + "->" + terms[-1]
+        one, other = self.letters[a], self.letters[b]
+        *terms, output = self.terms
+        output = output.replace(other, "" if one in output else one)
+        return (*(term.replace(other, one) for term in terms), output)
 
     def wrong_turns(self, mistakes: Iterable[Mistake]) -> list[Wrong]:
-        """The mistakes as wrong turns in this contraction's letters, without those that mean what it, or an earlier one, means."""
-        letters = letters_for([*self.axes, *map(_own, self.axes)])
-        seen = {self.key}
+        """The mistakes as wrong turns, without those that mean what this contraction, or an earlier one, means."""
+        seen = {self._key(self.terms)}
         wrong = []
-        for name, mistake, because in mistakes:
-            if mistake.key not in seen:
-                seen.add(mistake.key)
-                wrong.append(Wrong(name, mistake.spelled(letters), because))
+        for name, terms, because in mistakes:
+            if (key := self._key(terms)) not in seen:
+                seen.add(key)
+                wrong.append(Wrong(name, _equation(terms), because))
         return wrong
 
     def single_edits(self, say: Callable[[str], str] = str) -> Iterator[Mistake]:
         """Every single edit of the equation that is a plausible mistake. `say` gives an axis's name in sentences."""
         yield from self._edits_of_diagonals(say)
-        yield from self._edits_of_output(say)
+        yield from self.edits_of_output(say)
         yield from self._edits_of_letters(say)
         for i, (name, operand) in enumerate(zip(self.names, self.operands, strict=True)):
             because = f"You read the axes of `{name}` in another order: they are {', '.join(map(say, operand))}."
             for p, q in combinations(range(len(operand)), 2):
-                if operand[p] != operand[q]:
-                    read = list(operand)
-                    read[p], read[q] = read[q], read[p]
-                    yield "operand-order", self.with_operand(i, read), because
+                term = list(self.terms[i])
+                term[p], term[q] = term[q], term[p]
+                yield "operand-order", self._with_term(i, "".join(term)), because
 
-    def _edits_of_output(self, say: Callable[[str], str]) -> Iterator[Mistake]:
+    def edits_of_output(self, say: Callable[[str], str] = str) -> Iterator[Mistake]:
+        """Axes that are lost, kept or swapped after the arrow."""
         for axis in self.output:
             yield "axis-lost", self.lost(axis), f"You leave out {say(axis)} after the arrow, which sums it; it is to be kept."
         for axis in self.summed:
@@ -125,7 +127,7 @@ class Contraction:
 
     def _edits_of_diagonals(self, say: Callable[[str], str]) -> Iterator[Mistake]:
         for i, (name, operand) in enumerate(zip(self.names, self.operands, strict=True)):
-            for axis in dict.fromkeys(axis for axis in operand if operand.count(axis) > 1):
+            for axis in dict.fromkeys([axis for axis in operand if operand.count(axis) > 1]):
                 because = (
                     f"You gave the two {say(axis)} axes of `{name}` different letters, which lets in every pair. "
                     "One letter twice takes the diagonal."
@@ -133,40 +135,44 @@ class Contraction:
                 yield "diagonal-lost", self.undiagonal(i, axis), because
 
     def _edits_of_letters(self, say: Callable[[str], str]) -> Iterator[Mistake]:
-        for axis in self.axes:
-            owners = self.owners(axis)
-            for i in owners if len(owners) > 1 else ():
+        owners = {axis: self.owners(axis) for axis in self.axes}
+        for axis, places in owners.items():
+            for i in places if len(places) > 1 else ():
                 because = (
                     f"In `{self.names[i]}` you gave {say(axis)} a letter of its own, so it is summed there on its own. "
                     "An axis along which several tensors run together has one letter in all of them."
                 )
                 yield "not-tied", self.untied(i, axis), because
         for a, b in combinations(self.axes, 2):
-            if not set(self.owners(a)) & set(self.owners(b)):
-                because = (
-                    f"You gave {say(a)} and {say(b)} one letter, so they run together. "
-                    "They are independent: give each its own."
-                )
+            if not set(owners[a]) & set(owners[b]):
+                because = f"You gave {say(a)} and {say(b)} one letter, so they run together. They are independent: two letters."
                 yield "tied", self.tied(a, b), because
 
-    def _numbered(self, order: Iterable[int]) -> tuple[tuple[int, ...], ...]:
-        numbers: dict[str, int] = {}
-        axes = [*(self.operands[i] for i in order), self.output]
-        return tuple([tuple([numbers.setdefault(axis, len(numbers)) for axis in group]) for group in axes])
+    def _with_term(self, i: int, term: str) -> Terms:
+        return (*self.terms[:i], term, *self.terms[i + 1 :])
 
-    def _orders(self) -> Iterator[tuple[int, ...]]:
+    @cached_property
+    def _spare(self) -> str:
+        used = set(self.letters.values())
+        return next(letter for letter in ascii_lowercase if letter not in used)
+
+    def _key(self, terms: Terms) -> tuple[int, ...]:
+        """The same for equations that differ only in their letters, or in the order of one tensor with itself."""
+        texts = [_equation((*(terms[i] for i in order), terms[-1])) for order in self._orders]
+        return min([tuple(map(text.index, text)) for text in texts])
+
+    @cached_property
+    def _orders(self) -> list[tuple[int, ...]]:
+        """The orders of the operands that call einsum with the same tensors."""
         places = tuple(range(len(self.names)))
         if len(set(self.names)) == len(self.names):
-            yield places
-            return
-        for order in permutations(places):
-            if all(self.names[i] == self.names[j] for i, j in zip(order, places, strict=True)):
-                yield order
+            return [places]
+        return [order for order in permutations(places) if all(self.names[i] == self.names[j] for i, j in enumerate(order))]
 
 
-def _own(axis: str) -> str:
-    return f"{axis}'"
+def _equation(terms: Terms) -> str:
+    return ",".join(terms[:-1]) + "->" + terms[-1]
 
 
-def _swapped(axes: Axes, a: str, b: str) -> Axes:
-    return tuple([b if axis == a else a if axis == b else axis for axis in axes])
+def _swapped(axes: Sequence[str], a: str, b: str) -> list[str]:
+    return [b if axis == a else a if axis == b else axis for axis in axes]
