@@ -173,6 +173,7 @@ def attention_scores(rng: Rng) -> WriteEinsum:
         output=net.output,
         sizes=sizes,
         code=code,
+        axes_told=rng.level > 1,
         hints=[
             "One letter for each axis. Which axes run through both tensors together, and which are paired each with each?",
             f"Only d_head goes missing after the arrow. Write each tensor's letters in the order in which it is stored, "
@@ -437,6 +438,7 @@ def random(rng: Rng) -> WriteEinsum:
         output=net.output,
         sizes=sizes,
         code=code,
+        axes_told=rng.level > 1,
         hints=hints(net, say),
         why="In an einsum every index has one letter. Tensors that share a letter run along it together; a letter missing "
         "after the arrow is summed; one that stands twice in a tensor takes its diagonal; the letters after the arrow "

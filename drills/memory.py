@@ -6,7 +6,7 @@ from itertools import pairwise
 
 from tensordrill.authoring import Edit, PredictValue, Rng, drill
 
-Grid = list[int] | list[list[int]]  # for each entry of a tensor of rank 1 or 2, which entry of x it comes from
+Grid = Sequence[int | list[int]]  # for each entry of a tensor of rank 1 or 2, which entry of x it comes from
 
 INDEXED = "is a view: an index or a slice is the same memory from another offset, with other strides."
 STRIDED = "is a view: other strides over the same memory."
@@ -89,7 +89,7 @@ def layout_steps(x: str, rows: list[list[int]]) -> list[Step]:
     gaps = {after - before for before, after in pairwise(flat)}
     even, contiguous = len(gaps) <= 1, gaps <= {1}
     return [
-        *(Step(f"{x}.{call}", flat, even, EVEN if even else UNEVEN) for call in ("reshape(-1)", "flatten()", "ravel()")),
+        *(Step(f"{x}.{call}", flat, even, EVEN if even else UNEVEN) for call in ("reshape(-1)", "flatten()")),
         Step(f"{x}.contiguous()", rows, contiguous, ITSELF if contiguous else UNEVEN),
     ]
 
@@ -110,6 +110,14 @@ def flat_steps(x: str, places: list[int]) -> list[Step]:
     ]
 
 
+def later_steps(x: str, grid: Grid, *, in_place: bool) -> list[Step]:
+    """From a tensor that was made of x: `in_place` while it is in x's memory, so that its layout there is known."""
+    if not (rows := [row for row in grid if isinstance(row, list)]):
+        return flat_steps(x, [place for place in grid if isinstance(place, int)])
+    steps = first_steps(x, rows) if min(len(rows), len(rows[0])) > 1 else []
+    return steps + (layout_steps(x, rows) if in_place else [])
+
+
 def stretching_steps(x: str, places: list[int], rows: int) -> list[Step]:
     """From rank 1 to rows that are all alike."""
     grid = [places] * rows
@@ -125,7 +133,7 @@ def stretching_steps(x: str, places: list[int], rows: int) -> list[Step]:
 
 def indices(grid: Grid) -> dict[str, int]:
     """`{"0, 1": place}` for each entry."""
-    found = {}
+    found: dict[str, int] = {}
     for i, item in enumerate(grid):
         if isinstance(item, list):
             found |= {f"{i}, {j}": place for j, place in enumerate(item)}
@@ -136,7 +144,7 @@ def indices(grid: Grid) -> dict[str, int]:
 
 @dataclass(frozen=True)
 class Write:
-    """A line that writes to a tensor, the entries that it hits, what it does to each, and its index where it hits one."""
+    """A line that writes to a tensor: which entries it hits, what it does to each, and its index where it hits one."""
 
     line: str
     hits: set[int]
@@ -153,7 +161,7 @@ def written(rng: Rng, name: str, grid: Grid, seen: Grid) -> Write:
         return Write(f"{name}.{method}", set(where.values()), effect)
     effect = rng.pick([" = 50", " = 0", " = -1", " += 10"])
     rows = [(i, row) for i, row in enumerate(grid) if isinstance(row, list) and common & set(row)]
-    if rows and kind in (2, 3):
+    if rows and kind == 2:  # noqa: PLR2004
         i, row = rng.pick(rows)
         return Write(f"{name}[{i}]{effect}", set(row), effect)
     index = rng.pick([index for index, place in where.items() if place in common])
@@ -161,34 +169,133 @@ def written(rng: Rng, name: str, grid: Grid, seen: Grid) -> Write:
 
 
 def question(
-    rng: Rng, x: Sequence[object], grid: Grid, steps: Sequence[Step], *, write: int, ask: int, named: bool = True
+    rng: Rng, x: Sequence[object], grid: Grid, steps: Sequence[Step], *, write: int, ask: int, inline: bool = False
 ) -> PredictValue:
     """Writes to one tensor and asks for another: 0 is x, 1 what the first step makes of it, and so on.
 
-    Without `named`, the one that is written to is the last step's expression itself.
+    With `inline`, the one that is written to is the last, and has no name.
     """
-    names, grids = ["x", *name_of(steps)], [grid, *(step.grid for step in steps)]
-    lines = [f"{name} = {step.source}" for name, step in zip(names[1:], steps, strict=True)]
-    done = written(rng, names[write] if named else steps[-1].source, grids[write], grids[ask])
+    grids = [grid, *(step.grid for step in steps)]
+    names = ["x", "y"] if len(steps) == 1 else ["x", "a", "b", "c"]
+    lines = [f"{name} = {step.source}" for name, step in zip(names[1:], steps, strict=False)]
+    done = written(rng, steps[-1].source if inline else names[write], grids[write], grids[ask])
     between = steps[min(write, ask) : max(write, ask)]
     asked, reached = names[ask], indices(grids[ask])
     hits = [index for index, place in reached.items() if place in done.hits]
-    wrong = []
     if copy := next((step for step in between if not step.shares), None):
         both = "; ".join([done.line, *(f"{asked}[{index}]{done.effect}" for index in hits)])
-        wrong.append(Edit("copy-taken-for-view", done.line, both, f"{copy.source} {copy.rule}"))
+        wrong = [Edit("copy-taken-for-view", done.line, both, f"{copy.source} {copy.rule}")]
     else:
         view = rng.pick(between)
-        at = steps.index(view)
-        old, new = (lines[at], f"{lines[at]}.clone()") if named else (view.source, f"{view.source}.clone()")
-        wrong.append(Edit("view-taken-for-copy", old, new, f"{view.source} {view.rule}"))
-        if done.index and reached.get(done.index, done.hits) not in (done.hits, *done.hits):
-            wrong.append(
-                Edit("same-index", done.line, f"{asked}[{done.index}]{done.effect}", "They share memory, but the same "
-                     f"index is another entry: [{done.index}] of the one is [{hits[0]}] of {asked}.")
-            )  # fmt: skip
-    return predicted([f"x = torch.tensor({x})", *(lines if named else lines[:-1]), done.line], asked, wrong)
+        taken = view.source if inline else lines[steps.index(view)]
+        wrong = [Edit("view-taken-for-copy", taken, f"{taken}.clone()", f"{view.source} {view.rule}")]
+        if done.index in reached and done.index not in hits:
+            because = f"The memory is shared, but [{done.index}] of the one is not [{done.index}] of the other."
+            wrong.append(Edit("same-index", done.line, f"{asked}[{done.index}]{done.effect}", because))
+    return predicted([f"x = torch.tensor({x})", *(lines[:-1] if inline else lines), done.line], asked, wrong)
 
 
-def name_of(steps: Sequence[Step]) -> list[str]:
-    return ["y"] if len(steps) == 1 else ["a", "b", "c"][: len(steps)]
+def predicted(lines: Sequence[str], ask: str, wrong: Sequence[Edit], prompt: str = "") -> PredictValue:
+    return PredictValue(
+        prompt=prompt,
+        program="\n".join(lines),
+        ask=ask,
+        wrong=wrong,
+        hints=[
+            f"Does the last line write into memory that {ask} reads?",
+            "A view is an offset and strides over the same memory. Which lines can be done with those alone?",
+        ],
+        why="What offset and strides can describe is a view: indexing with ints and slices, transposing, expanding, "
+        "splitting. reshape, flatten and contiguous give a view where they can, and copy where they cannot. Indexing "
+        "with a list, a tensor or a mask copies when read (and writes into the tensor when assigned to), and so does "
+        "everything that computes.",
+    )
+
+
+def assigned(rng: Rng, values: list[list[int]]) -> PredictValue:
+    """The index that would copy when read stands on the left of an assignment."""
+    middle = sorted(value for row in values for value in row)[2]
+    target = f"x[{rng.pick(['[0, 1]', '[1]', ':, [0, 1]', 'torch.tensor([1])', f'x > {middle}', f'x < {middle}'])}]"
+    line = target + rng.pick([" = 50", " = 0", " += 10"])
+    wrong = Edit("write-taken-for-copy", line, f"y = {target}", f"{target} {ASSIGNED}")
+    return predicted([f"x = torch.tensor({values})", line], "x", [wrong])
+
+
+def masked(rng: Rng, values: list[list[int]]) -> PredictValue:
+    """A mask copies what it selects."""
+    mask = f"x {rng.pick('<>')} {sorted(value for row in values for value in row)[2]}"
+    target = rng.pick([f"x[{mask}]", f"x.masked_select({mask})"])
+    line, effect = rng.pick([("y.zero_()", " = 0"), ("y.fill_(50)", " = 50"), ("y += 10", " += 10")])
+    because = f"{target} is a copy: a mask gathers the entries that it selects into new memory."
+    wrong = Edit("copy-taken-for-view", line, f"x[{mask}]{effect}", because)
+    return predicted([f"x = torch.tensor({values})", f"y = {target}", line], "x", [wrong])
+
+
+def chain(rng: Rng, grid: list[list[int]]) -> list[Step]:
+    """Two or three steps, each from what the one before made."""
+    first = [step for step in first_steps("x", grid) + named_steps("x", grid) if "float64" not in step.source]
+    steps = [rng.pick([step for step in first if len(indices(step.grid)) > 2])]  # noqa: PLR2004 -- enough to go on
+    for name in ["a", "b"][: rng.integer(1, 2)]:
+        later = later_steps(name, steps[-1].grid, in_place=all(step.shares for step in steps))
+        steps += [rng.pick(later)] if later else []
+    return steps
+
+
+def chained(rng: Rng, values: list[list[int]], grid: list[list[int]]) -> PredictValue:
+    """A chain in which the write and what is asked for are one, two or three steps apart."""
+    shares = rng.chance()
+    for _ in range(6):
+        steps = chain(rng, grid)
+        last = len(steps)
+        write, ask = rng.pick([(last, 0), (last, 0), (last, last - 1), (0, last), (1, 0), (1, last)])
+        if write != ask and shares == all(step.shares for step in steps[min(write, ask) : max(write, ask)]):
+            break
+    if write == ask:
+        write, ask = last, 0
+    return question(rng, values, grid, steps, write=write, ask=ask)
+
+
+def by_layout(grid: list[list[int]]) -> list[Step]:
+    """What reshape and its kin make of x and of views of it."""
+    views = {"x": grid, "x.T": columns(grid), "x[1:]": grid[1:], "x[:, 1:]": [row[1:] for row in grid]}
+    return [step for source, rows in views.items() for step in layout_steps(source, rows)]
+
+
+def balanced(rng: Rng, steps: Sequence[Step]) -> Step:
+    """A view or a copy, the one as often as the other."""
+    shares = rng.chance()
+    return rng.pick([step for step in steps if step.shares == shares])
+
+
+@drill(levels=3)
+def view_or_copy(rng: Rng) -> PredictValue:
+    """View or copy."""
+    width = rng.pick([2, 3])
+    numbers = rng.distinct(6, 1, 9)
+    values = [numbers[i : i + width] for i in range(0, 6, width)]
+    grid = [list(range(i, i + width)) for i in range(0, 6, width)]
+    if rng.level > 2:  # noqa: PLR2004
+        return chained(rng, values, grid)
+    kind = "first"
+    if rng.level == 2:  # noqa: PLR2004
+        kind = rng.pick(["named", "named", "named", "layout", "layout", "unnamed", "stretched", "masked", "assigned"])
+    write, ask = (1, 0) if rng.chance(0.7) else (0, 1)
+    match kind:
+        case "first":
+            step = balanced(rng, first_steps("x", grid))
+        case "named":
+            step = balanced(rng, named_steps("x", grid))
+        case "layout":
+            step = balanced(rng, by_layout(grid))
+        case "unnamed":
+            steps = [step for step in first_steps("x", grid) if " + " not in step.source]
+            return question(rng, values, grid, [balanced(rng, steps + by_layout(grid))], write=1, ask=0, inline=True)
+        case "stretched":
+            row = list(range(width))
+            step = balanced(rng, stretching_steps("x", row, 6 // width))
+            return question(rng, numbers[:width], row, [step], write=0, ask=1)
+        case "masked":
+            return masked(rng, values)
+        case _:
+            return assigned(rng, values)
+    return question(rng, values, grid, [step], write=write, ask=ask)

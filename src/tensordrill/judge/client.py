@@ -245,4 +245,10 @@ def _same(puzzle: Puzzle, turn: Sequence[Observed] | Said, got: Sequence[Observe
     """Whether the answer gives on every instance what the wrong turn gives."""
     if isinstance(turn, Said):
         return isinstance(got, Said) and turn == got
+    if not isinstance(got, Said) and all(one.raised for one in turn):
+        # The type of an error says little: unlike mistakes raise it with other messages.
+        return all(
+            one.raised and other.raised and one.raised.message.split() == other.raised.message.split()
+            for one, other in zip(turn, got, strict=True)
+        )
     return not any(_differences(puzzle, turn, got))

@@ -28,12 +28,17 @@ class Unshowable(Exception):
 
 
 def warm_up() -> None:
-    """Run once, in the zygote, what is slow the first time in a process: children inherit it done."""
-    torch.manual_seed(0)
-    x = torch.randn(2, 3, requires_grad=True)
-    torch.einsum("ij,kj->ik", x, x).softmax(-1).sum().backward()  # type: ignore[no-untyped-call]
-    einops.rearrange(x, "a b -> (b a)")
-    _encode_tensor(nn.Linear(3, 2)(x))
+    """Run what most answers do: once in the zygote, and in each child ahead of its request."""
+    source = """
+layer = nn.Linear(d, 3)
+loss = F.cross_entropy(layer(torch.einsum("nd,nd->nd", x, x)), torch.zeros(n, dtype=torch.long))
+loss.backward()
+answer = einops.rearrange(x, "n d -> (d n)").softmax(-1)
+"""
+    instance = {"sizes": {"n": 2, "d": 4}, "fill": "floats", "seed": 0, "tensors": [["x", [2, 4], "any", 0]]}
+    observe = [["answer", "answer"], ["shape", "tuple(x.shape)"], ["state", "layer.state_dict()"]]
+    ran = run({"programs": [[source, observe]], "instances": [instance], "setup": "", "dtype": "float64"})
+    assert "values" in ran[0][0], ran
 
 
 def run(request: dict[str, object]) -> list[list[dict[str, object]]]:
@@ -147,7 +152,9 @@ def _encode_tensor(tensor: torch.Tensor) -> list[object]:
         raise Unshowable(f"the result has shape {tuple(tensor.shape)}, too large to be compared")
     if tensor.device.type == "meta" or tensor.layout is not torch.strided:
         return ["other", f"{tensor.layout} tensor on {tensor.device.type}"]
-    plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous().reshape(-1)
+    plain = tensor.detach().cpu().resolve_conj().resolve_neg()
+    # contiguous() would keep the stride of a single entry, and view() would refuse it.
+    plain = plain.clone(memory_format=torch.contiguous_format).reshape(-1)
     data = plain.view(torch.uint8).numpy().tobytes() if plain.numel() else b""
     return ["tensor", str(tensor.dtype).removeprefix("torch."), list(tensor.shape), base64.b64encode(data).decode()]
 

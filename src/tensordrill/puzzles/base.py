@@ -120,6 +120,7 @@ class Face:
     code: str | None = None
     ask: str | None = None
     tensors: tuple[Tensor, ...] | None = None
+    axes_told: bool = False  # the prompt says what the axes are; a list of them would give the answer away
     sizes: Mapping[str, int | str] | None = None
     output: tuple[str, ...] | None = None
     lines: tuple[str, ...] | None = None

@@ -23,6 +23,7 @@ class WriteEinsum(Puzzle):
     output: Sequence[str]
     sizes: Mapping[str, int | str] = field(default_factory=dict)
     code: str = ""
+    axes_told: bool = False
 
     @property
     def face(self) -> Face:
@@ -31,6 +32,7 @@ class WriteEinsum(Puzzle):
             how="the equation, such as ij,jk->ik; axis names separated by spaces work too",
             code=self.code or f'torch.einsum("____", {", ".join(t.name for t in self.tensors)})',
             tensors=tuple(self.tensors),
+            axes_told=self.axes_told,
             sizes=self.sizes,
             output=tuple(self.output),
         )

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
+from datetime import date
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
@@ -108,13 +109,13 @@ class Store:
             row = connection.execute(query).mappings().one_or_none()
             return None if row is None else PuzzleRecord(**row)
 
-    def events(self) -> Iterator[Event]:
-        """The history in the order in which it was written, from one snapshot, in constant memory.
+    def events(self, day: date | None = None) -> Iterator[Event]:
+        """The history, or one study day of it, in the order of writing, from one snapshot, in constant memory.
 
         That is by time and, among merged histories, by replica and number; an event dated before one that was
         already there, because the clock went back, still follows it. Replayed in this order, the events give the cards.
         """
-        return (self._read(event_of, row) for row in self._rows())
+        return (self._read(event_of, row) for row in self._rows(day))
 
     def damaged(self) -> list[str]:
         """The ids of events whose content is no longer what was written. Reads the whole history."""
@@ -127,10 +128,12 @@ class Store:
             if cards:
                 connection.execute(insert(tables.card), [card_row(card) for card in cards.values()])
 
-    def _rows(self) -> Iterator[RowMapping]:
+    def _rows(self, day: date | None = None) -> Iterator[RowMapping]:
         order = tables.event.c.order_ms, tables.event.c.replica, tables.event.c.number
         with told(self.path), self._engine.connect() as connection:
             query = select(tables.event).order_by(*order)
+            if day is not None:
+                query = query.where(tables.event.c.study_day == day.isoformat())
             yield from connection.execution_options(yield_per=CHUNK).execute(query).mappings()
 
     def _next(self, connection: Connection) -> tuple[int, int]:

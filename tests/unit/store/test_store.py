@@ -130,6 +130,13 @@ def test_merged_histories_stand_in_the_order_of_time(store: Store, record: Recor
     assert [event for event in store.events() if event.replica == store.replica][:2] == mine
 
 
+def test_one_study_day_can_be_read(store: Store, record: Record) -> None:
+    days = [date(2026, 3, day) for day in (10, 11, 10, 12)]
+    written = [record(store, study_day=day)[0] for day in days]
+    assert list(store.events(days[0])) == [written[0], written[2]]
+    assert list(store.events(date(2026, 3, 1))) == []
+
+
 def test_exposures_count_the_seeds(store: Store, record: Record) -> None:
     for drill, seed in [("a.one", 1), ("a.one", 1), ("a.one", 2), ("b.two", 1)]:
         record(store, drill=drill, seed=seed)
