@@ -1,154 +1,317 @@
 """Patterns: axes named, split, merged and put in order."""
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import combinations
 
 from tensordrill.authoring import Rng, Tensor, WritePattern, Wrong, drill
 
-Group = tuple[str, ...]  # one axis of the tensor: a name, or the names that are merged into it, slowest first
+Mistake = tuple[str, str, str]  # a wrong turn's id, its pattern, and the sentence about it
 
 
-@dataclass(frozen=True)
-class Rearrangement:
-    """A pattern's two sides."""
-
-    left: tuple[Group, ...]
-    right: tuple[Group, ...]
-
-    @property
-    def pattern(self) -> str:
-        return f"{side(self.left)} -> {side(self.right)}"
-
-    def read_as(self, left: Sequence[Group]) -> "Rearrangement":
-        return replace(self, left=tuple(left))
-
-    def giving(self, right: Sequence[Group]) -> "Rearrangement":
-        return replace(self, right=tuple(right))
-
-    def renamed(self, names: dict[str, str]) -> "Rearrangement":
-        left, right = ([tuple(names.get(axis, axis) for axis in g) for g in part] for part in (self.left, self.right))
-        return Rearrangement(tuple(left), tuple(right))
-
-    @property
-    def reversed(self) -> "Rearrangement":
-        return Rearrangement(self.right, self.left)
+def swapped(side: str, a: str, b: str) -> str:
+    """One side of a pattern with two of its names exchanged."""
+    return re.sub(r"\w+", lambda name: {a: b, b: a}.get(name[0], name[0]), side)
 
 
-def side(groups: Sequence[Group]) -> str:
-    return " ".join([group[0] if len(group) == 1 else f"({' '.join(group)})" for group in groups])
+def axes_of(side: str, merged: Mapping[str, str]) -> tuple[str, ...]:
+    """The axes of a tensor, `merged` naming each bracket: `(head d_head)` is `d_model`."""
+    for bracket, name in merged.items():
+        side = side.replace(bracket, name)
+    return tuple(side.split())
 
 
-def groups(text: str) -> tuple[Group, ...]:
-    """`groups("batch seq head+d_head")`: names joined by + are merged."""
-    return tuple(tuple(axis.split("+")) for axis in text.split())
+def product(bracket: str) -> str:
+    """The size of a bracket. Its names are in an order of their own, which says nothing about how they are stored."""
+    return " * ".join(sorted(bracket.strip("()").split(), key=SIZES.index))
 
 
-def swapped(side: Sequence[Group], a: str, b: str) -> list[Group]:
-    return [tuple({a: b, b: a}.get(axis, axis) for axis in group) for group in side]
+def shown(axes: Sequence[str]) -> str:
+    return f"({', '.join(axes)})"
 
 
 # --- heads
 
-HEAD_MAJOR = "all numbers of head 0, then all of head 1, and so on"
-DIM_MAJOR = "the first number of every head, then the second of every head, and so on"
-# How the heads apart may be stored, with what code would do with them.
-APART = (
-    "batch head seq d_head",
-    "batch seq head d_head",
-    "head batch seq d_head",
-    "batch head d_head seq",
-    "seq batch head d_head",
-)
-TOGETHER = ("batch seq d_model", "batch seq d_model", "seq batch d_model")
+SIZES = ("qkv", "batch", "group", "head", "heads", "d_head")
 
 
 @dataclass(frozen=True)
 class Heads:
-    """A split of d_model into heads, or the merge back."""
+    """A pattern's two sides, the sizes that the call passes, and a name for each bracket."""
 
-    split: Rearrangement  # from the heads together to the heads apart
-    merge: bool
-    dim_major: bool
-    heads: int
+    tensor: str
+    left: str
+    right: str
+    given: Mapping[str, int]
+    merged: Mapping[str, str]
     word: str = "head"
+    extra: Sequence[Mistake] = field(default_factory=tuple)
 
     @property
-    def asked(self) -> Rearrangement:
-        return self.split.reversed if self.merge else self.split
+    def pattern(self) -> str:
+        return f"{self.left} -> {self.right}"
 
     @property
-    def together(self) -> list[str]:
-        return ["d_model" if len(group) > 1 else group[0] for group in self.split.left]
+    def stored(self) -> tuple[str, ...]:
+        return axes_of(self.left, self.merged)
 
     @property
-    def apart(self) -> list[str]:
-        return [group[0] for group in self.split.right]
+    def wanted(self) -> tuple[str, ...]:
+        return axes_of(self.right, self.merged)
+
+    def meaning(self, pattern: str) -> str:
+        """The same for patterns that differ only in names that the call does not pass."""
+        numbers: dict[str, str] = {}
+        return re.sub(
+            r"\w+", lambda n: n[0] if n[0] in self.given else numbers.setdefault(n[0], str(len(numbers))), pattern
+        )
+
+    def wrong_turns(self) -> list[Wrong]:
+        """The mistakes that mean something else than what is asked, and than each other."""
+        seen = {self.meaning(self.pattern)}
+        wrong = []
+        for name, pattern, because in (*self.extra, *self.mistakes()):
+            if (meaning := self.meaning(pattern)) not in seen:
+                seen.add(meaning)
+                wrong.append(Wrong(name, pattern, because))
+        return wrong
+
+    def mistakes(self) -> Iterator[Mistake]:
+        for bracket in self.merged:
+            names = bracket.strip("()").split()
+            for slow, fast in zip(names, names[1:], strict=False):
+                yield "layout-swapped", self.pattern.replace(bracket, swapped(bracket, slow, fast)), (
+                    f"You merge {slow} and {fast} the wrong way round. In brackets the first name changes slowest: "
+                    f"({slow} {fast}) goes all through {fast} before {slow} moves on by one."
+                )
+        side = self.right if "(" in self.left else self.left
+        names = [name for name in ("qkv", "group", "batch", "seq", self.word, "d_head") if name in re.findall(r"\w+", side)]
+        for a, b in combinations(names, 2):
+            name = "-".join([{"d_head": "dim", self.word: "head"}.get(axis, axis) for axis in (a, b)]) + "-swapped"
+            if "(" in self.left:
+                yield name, f"{self.left} -> {swapped(self.right, a, b)}", (
+                    f"Your result has {a} and {b} the wrong way round. Its axes are to be {shown(self.wanted)}."
+                )
+            else:
+                yield name, f"{swapped(self.left, a, b)} -> {self.right}", (
+                    f"You read {a} and {b} the wrong way round. einops goes by position, so the left side names the axes "
+                    f"as they are stored: {shown(self.stored)}."
+                )
+
+
+HEAD_MAJOR = "first all numbers of head 0, then all of head 1, and so on"
+DIM_MAJOR = "first number 0 of every head, then number 1 of every head, and so on"
+# The heads apart, and the same in words.
+APART = {
+    "batch head seq d_head": "for each sequence and, within it, each head, a matrix with a row of d_head numbers per token",
+    "batch seq head d_head": "for each sequence and, within it, each token, a matrix with a row of d_head numbers per head",
+    "head batch seq d_head": "for each head and, within it, each sequence, a matrix with a row of d_head numbers per token",
+    "batch head d_head seq": "for each sequence and, within it, each head, a matrix with a row for each of the d_head "
+    "dimensions and a column per token",
+    "seq batch head d_head": "for each token position and, within it, each sequence, a matrix with a row of d_head numbers "
+    "per head",
+}
+TOGETHER = {
+    "batch seq": "for each sequence and, within it, each token, one vector",
+    "seq batch": "for each token position and, within it, each sequence, one vector",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How heads are stored together and apart."""
+
+    together: str
+    apart: str
+    dim_major: bool
+    count: int
 
     @property
-    def layout(self) -> str:
+    def bracket(self) -> str:
+        return "(d_head head)" if self.dim_major else "(head d_head)"
+
+    @property
+    def order(self) -> str:
         return DIM_MAJOR if self.dim_major else HEAD_MAJOR
 
+    def split(self) -> Heads:
+        return Heads("x", f"{self.together} {self.bracket}", self.apart, {"head": self.count}, {self.bracket: "d_model"})
 
-def heads(rng: Rng, *, word: str = "head", merge: bool, apart: Sequence[str] = APART) -> Heads:
-    dim_major = rng.chance(0.3)
-    inner = f"d_head+{word}" if dim_major else f"{word}+d_head"
-    together, stored = rng.pick(TOGETHER), rng.pick(apart)
-    if merge and together.split()[0] == stored.split()[0] == "seq":
-        together = TOGETHER[0]
-    left, right = groups(together.replace("d_model", inner)), groups(stored.replace("head ", f"{word} ", 1))
-    return Heads(Rearrangement(left, right), merge, dim_major, rng.pick((2, 3, 4, 6, 8)), word)
+    def merge(self) -> Heads:
+        return Heads("z", self.apart, f"{self.together} {self.bracket}", {}, {self.bracket: "d_model"})
 
 
-def mistakes(told: Heads) -> Iterator[tuple[str, Rearrangement, str]]:
-    """What goes wrong with heads, as patterns for the same call."""
-    asked, word = told.asked, told.word
-    outer = f"({word} d_head)"
-    yield "layout-swapped", whole(asked, word, told.merge), (
-        f"You have {word} and d_head the wrong way round in the brackets: the first name there changes slowest. "
-        f"In {outer}, all numbers of a head lie together; in (d_head {word}), one number of every head does."
+def layout(rng: Rng) -> Layout:
+    together = "batch seq" if rng.chance(0.7) else "seq batch"
+    return Layout(together, rng.pick(tuple(APART)), rng.chance(0.35), rng.pick((2, 3, 4, 6, 8)))
+
+
+def named(how: Layout, task: Heads) -> str:
+    """Level 1: every axis by name."""
+    if task.given:
+        return (
+            f"`x` has the axes {shown(task.stored)}. Each d_model vector holds {how.count} heads of d_head numbers: "
+            f"{how.order}.\n\nTake the heads apart. The result has the axes {shown(task.wanted)}."
+        )
+    return (
+        f"`z` has the axes {shown(task.stored)}. Put the heads together again: each d_model vector holds {how.order}.\n\n"
+        f"The result has the axes {shown(task.wanted)}."
     )
-    if not told.merge:
-        yield "roles-swapped", asked.giving(swapped(asked.right, word, "d_head")), (
-            f"Your result has {word} where d_head belongs, and d_head where {word} belongs."
+
+
+def in_words(how: Layout, task: Heads) -> str:
+    """Level 2: what is stored, and what is wanted."""
+    if task.given:
+        return (
+            f"`x` holds, {TOGETHER[how.together]}. Each vector is made of {how.count} heads of d_head numbers: {how.order}."
+            f"\n\nWanted, {APART[how.apart]}.\n\nThe number of heads is passed as `head`."
         )
-        yield "seq-head-swapped", asked.giving(swapped(asked.right, "seq", word)), (
-            f"Your result has seq and {word} the wrong way round."
-        )
-        yield "batch-seq-swapped", asked.giving(swapped(asked.right, "batch", "seq")), (
-            "Your result has batch and seq the wrong way round."
-        )
-        yield "not-moved", asked.giving([(axis,) for group in asked.left for axis in group]), (
-            "You split d_model and leave the axes where they are; the result has them in another order."
-        )
+    return f"`z` holds, {APART[how.apart]}.\n\nWanted, {TOGETHER[how.together]}: {how.order}."
+
+
+def as_code(rng: Rng, how: Layout, task: Heads) -> str:
+    """Level 2: torch code that does it."""
+    apart = how.apart.split()
+    inner = ["d_head", "head"] if how.dim_major else ["head", "d_head"]
+    flat = [*how.together.split(), *inner]
+    at = apart.index("head")
+    plain = not how.dim_major and [a for a in apart if a != "head"] == [*how.together.split(), "d_head"] and rng.chance(0.7)
+    if task.given:
+        order = ", ".join(str(flat.index(axis)) for axis in apart)
+        sizes = f"-1, {how.count}" if how.dim_major else f"{how.count}, -1"
+        code = f"x.unflatten(-1, ({sizes})).permute({order})"
+        if plain:
+            code = f"torch.stack(x.chunk({how.count}, dim=-1), dim={at})"
+        ending = f"The pattern names the axis of {how.count} heads `head`; the call passes `head={how.count}`."
     else:
-        yield "seq-head-swapped", asked.read_as(swapped(asked.left, "seq", word)), (
-            f"You read seq and {word} the wrong way round. einops goes by position: the left side must name the axes "
-            "as they are stored."
-        )
-        yield "roles-swapped", asked.read_as(swapped(asked.left, word, "d_head")), (
-            f"You read {word} and d_head the wrong way round. The left side must name the axes as they are stored."
-        )
-        yield "batch-seq-swapped", asked.giving(swapped(asked.right, "batch", "seq")), (
-            "Your result has batch and seq the wrong way round."
-        )
-        yield "heads-into-seq", asked.giving(into_seq(asked.right, word)), (
-            "You merged the heads into seq: every head's vector stays short, and the sequence gets longer."
-        )
+        order = ", ".join(str(apart.index(axis)) for axis in flat)
+        code = f"torch.cat(z.unbind({at}), dim=-1)" if plain else f"z.permute({order}).flatten(-2)"
+        ending = ""
+    return (
+        f"Write what this does as one pattern:\n\n```python\n{code}\n```\n\n"
+        f"`{task.tensor}` has the axes {shown(task.stored)}. {ending}"
+    ).rstrip()
 
 
-def whole(asked: Rearrangement, word: str, merge: bool) -> Rearrangement:
-    """With the brackets in the other order."""
-    turned = [tuple(reversed(g)) if set(g) == {word, "d_head"} else g for g in (asked.right if merge else asked.left)]
-    return asked.giving(turned) if merge else asked.read_as(turned)
+def as_written(rng: Rng) -> tuple[str, Heads]:
+    """The pattern that people write first, which raises."""
+    count, apart = rng.pick((12, 12, 8, 4)), rng.pick(("batch seq heads d_head", "batch heads seq d_head"))
+    order, bracket = (HEAD_MAJOR, "(heads d_head)") if rng.chance(0.7) else (DIM_MAJOR, "(d_head heads)")
+    written = f"batch seq d_model -> {apart}"
+    task = Heads(
+        "x", f"batch seq {bracket}", apart, {"heads": count}, {bracket: "d_model"}, "heads",
+        [("not-split", written, "d_model is on the left alone, and d_head on the right alone. einops splits only what the "
+          "left side shows in brackets; every name stands on both sides.")],
+    )  # fmt: skip
+    return (
+        f"This line raises an error:\n\n```python\nrearrange(x, '{written}', heads={count})\n```\n\n"
+        f"It is to cut each d_model vector into {count} heads, as the right side says. The vector holds {order}.\n\n"
+        "Write the pattern that was meant."
+    ), task
 
 
-def into_seq(right: Sequence[Group], word: str) -> list[Group]:
-    return [("d_head",) if len(group) > 1 else (word, "seq") if group == ("seq",) else group for group in right]
+def fused(rng: Rng) -> tuple[str, Heads]:
+    """Queries, keys and values from one projection."""
+    count = rng.pick((2, 4, 6))
+    layouts = {
+        "(qkv head d_head)": "all queries, then all keys, then all values; each of them is first all of head 0, then all "
+        "of head 1, and so on",
+        "(head qkv d_head)": "the query, key and value of head 0, then those of head 1, and so on",
+        "(qkv d_head head)": f"all queries, then all keys, then all values; each of them is {DIM_MAJOR}",
+    }
+    bracket = rng.pick(tuple(layouts))
+    right = rng.pick(("qkv batch head seq d_head", "qkv batch seq head d_head", "batch head qkv seq d_head"))
+    task = Heads("x", f"batch seq {bracket}", right, {"qkv": 3, "head": count}, {bracket: "d_fused"})
+    return (
+        f"`x` has the axes {shown(task.stored)}. One projection made queries, keys and values of {count} heads: each "
+        f"d_fused vector holds {layouts[bracket]}.\n\nTake them apart. The result has the axes {shown(task.wanted)}."
+    ), task
 
 
-def wrong_turns(asked: Rearrangement, found: Iterator[tuple[str, Rearrangement, str]]) -> list[Wrong]:
-    """Those that mean something else than what is asked, and than each other."""
-    wrong = {asked.pattern: Wrong("", "", "")}
-    for name, mistake, because in found:
-        wrong.setdefault(mistake.pattern, Wrong(name, mistake.pattern, because))
-    return list(wrong.values())[1:]
+def folded(rng: Rng) -> tuple[str, Heads]:
+    """Heads moved into the batch axis, or back out of it, as bmm needs it."""
+    how = layout(rng)
+    batches = {
+        "(batch head)": "the first sequence's heads one after the other, then the second's",
+        "(head batch)": "head 0 of all sequences, then head 1 of all sequences",
+    }
+    bracket = rng.pick(tuple(batches))
+    apart, vectors = f"{bracket} seq d_head", f"{how.together} {how.bracket}"
+    merged = {how.bracket: "d_model", bracket: "rows"}
+    if rng.chance():
+        task = Heads("x", vectors, apart, {"head": how.count}, merged)
+        return (
+            f"`torch.bmm` takes one batch axis, so the heads go into it. `x` has the axes {shown(task.stored)}; each d_model "
+            f"vector holds {how.count} heads: {how.order}.\n\nThe result has the axes {shown(task.wanted)}. Its rows are "
+            f"{batches[bracket]}, and so on."
+        ), task
+    task = Heads("z", apart, vectors, {"head": how.count}, merged)
+    return (
+        f"`torch.bmm` has left the {how.count} heads in the batch axis: `z` has the axes {shown(task.stored)}, and its rows "
+        f"are {batches[bracket]}, and so on.\n\nThe result has the axes {shown(task.wanted)}; each d_model vector holds "
+        f"{how.order}."
+    ), task
+
+
+def grouped(rng: Rng) -> tuple[str, Heads]:
+    """Heads in groups that share keys."""
+    count, size = rng.distinct(2, 2, 5)
+    layouts = {
+        "(group head d_head)": "all heads of group 0, then all heads of group 1, and so on",
+        "(head group d_head)": "head 0 of every group, then head 1 of every group, and so on",
+    }
+    bracket = rng.pick(tuple(layouts))
+    vectors = f"batch seq {bracket}"
+    apart = rng.pick(("batch group head seq d_head", "group batch head seq d_head", "batch seq group head d_head"))
+    text = f"{layouts[bracket]}; every head is d_head numbers in a row"
+    if bracket == "(group head d_head)" and apart.startswith("batch seq"):
+        apart = "batch group seq head d_head"
+    if rng.chance():
+        task = Heads("x", vectors, apart, {"group": count, "head": size}, {bracket: "d_model"})
+        return (
+            f"Grouped-query attention has {count} groups of {size} heads. `x` has the axes {shown(task.stored)}; each d_model "
+            f"vector holds {text}.\n\nTake it apart. The result has the axes {shown(task.wanted)}."
+        ), task
+    task = Heads("z", apart, vectors, {}, {bracket: "d_model"})
+    return (
+        f"Grouped-query attention ends with `z`, whose axes are {shown(task.stored)}. Put the heads together: each d_model "
+        f"vector holds {text}.\n\nThe result has the axes {shown(task.wanted)}."
+    ), task
+
+
+def heads_task(rng: Rng) -> tuple[str, Heads]:
+    if rng.level == 3:  # noqa: PLR2004 -- the highest level
+        return rng.pick((fused, folded, grouped))(rng)
+    if rng.chance(0.25 if rng.level == 1 else 0.15):
+        return as_written(rng)
+    how = layout(rng)
+    task = how.merge() if rng.chance() else how.split()
+    if rng.level == 1:
+        return named(how, task), task
+    return (as_code(rng, how, task) if rng.chance() else in_words(how, task)), task
+
+
+@drill(levels=3, lesson="Einops and einsum")
+def split_heads(rng: Rng) -> WritePattern:
+    """Split d_model into heads, and merge them back."""
+    prompt, task = heads_task(rng)
+    return WritePattern(
+        prompt=prompt,
+        tensor=Tensor(task.tensor, task.stored),
+        output=task.wanted,
+        pattern=task.pattern,
+        given=task.given,
+        derived={name: product(bracket) for bracket, name in task.merged.items()},
+        axes_told=rng.level > 1,
+        hints=[
+            "Left of the arrow stand the axes as they are stored, right of it as they are wanted. The same names stand on "
+            "both sides.",
+            "An axis that holds several is written in brackets, the name that changes slowest first: (outer inner) goes "
+            "through every inner before the next outer.",
+        ],
+        why="In an einops pattern, brackets on the left decompose an axis and brackets on the right compose one. Inside "
+        "them the first name is the outermost and changes slowest, as in a reshape of a contiguous tensor. All sizes but "
+        "one of a decomposed axis must be passed. Names mean nothing to einops: it goes by position.",
+        wrong=task.wrong_turns(),
+    )

@@ -13,6 +13,7 @@ STRIDED = "is a view: other strides over the same memory."
 PIECES = "is a view: the pieces are slices of the same memory."
 EVEN = "is a view: in that order the entries are evenly spaced in memory, so new strides are enough."
 UNEVEN = "is a copy: in that order the entries are not evenly spaced in memory, so no strides can describe them."
+SPREAD = "is a copy: in that order the entries do not lie next to each other in memory, and contiguous makes them."
 EXPANDED = "is a view: the new axis has stride 0, so every row is the same memory."
 DETACHED = "is a view: detach leaves the graph behind, not the memory."
 ITSELF = "is the same tensor: there was nothing to change, so nothing is copied."
@@ -90,7 +91,7 @@ def layout_steps(x: str, rows: list[list[int]]) -> list[Step]:
     even, contiguous = len(gaps) <= 1, gaps <= {1}
     return [
         *(Step(f"{x}.{call}", flat, even, EVEN if even else UNEVEN) for call in ("reshape(-1)", "flatten()")),
-        Step(f"{x}.contiguous()", rows, contiguous, ITSELF if contiguous else UNEVEN),
+        Step(f"{x}.contiguous()", rows, contiguous, ITSELF if contiguous else SPREAD),
     ]
 
 
@@ -192,7 +193,10 @@ def question(
         if done.index in reached and done.index not in hits:
             because = f"The memory is shared, but [{done.index}] of the one is not [{done.index}] of the other."
             wrong.append(Edit("same-index", done.line, f"{asked}[{done.index}]{done.effect}", because))
-    return predicted([f"x = torch.tensor({x})", *(lines[:-1] if inline else lines), done.line], asked, wrong)
+    told = (
+        f"`y` is made of `x`, and then one of the two is written to. What is `{asked}` now?" if rng.level == 1 else ""
+    )
+    return predicted([f"x = torch.tensor({x})", *(lines[:-1] if inline else lines), done.line], asked, wrong, told)
 
 
 def predicted(lines: Sequence[str], ask: str, wrong: Sequence[Edit], prompt: str = "") -> PredictValue:
@@ -247,7 +251,7 @@ def chained(rng: Rng, values: list[list[int]], grid: list[list[int]]) -> Predict
     for _ in range(6):
         steps = chain(rng, grid)
         last = len(steps)
-        write, ask = rng.pick([(last, 0), (last, 0), (last, last - 1), (0, last), (1, 0), (1, last)])
+        write, ask = rng.pick([(last, 0), (last, 0), (last, 0), (0, last), (0, last), (last, last - 1), (1, last)])
         if write != ask and shares == all(step.shares for step in steps[min(write, ask) : max(write, ask)]):
             break
     if write == ask:

@@ -116,7 +116,11 @@ class Contraction:
     def edits_of_output(self, say: Callable[[str], str] = str) -> Iterator[Mistake]:
         """Axes that are lost, kept or swapped after the arrow."""
         for axis in self.output:
-            yield "axis-lost", self.lost(axis), f"You leave out {say(axis)} after the arrow, which sums it; it is to be kept."
+            yield (
+                "axis-lost",
+                self.lost(axis),
+                f"You leave out {say(axis)} after the arrow, which sums it; it is to be kept.",
+            )
         for axis in self.summed:
             because = f"You keep {say(axis)} after the arrow; it is to be summed, so its letter stands only before it."
             for at in range(len(self.output) + 1):
@@ -167,7 +171,9 @@ class Contraction:
         places = tuple(range(len(self.names)))
         if len(set(self.names)) == len(self.names):
             return [places]
-        return [order for order in permutations(places) if all(self.names[i] == self.names[j] for i, j in enumerate(order))]
+        return [
+            order for order in permutations(places) if all(self.names[i] == self.names[j] for i, j in enumerate(order))
+        ]
 
 
 def _equation(terms: Terms) -> str:

@@ -180,7 +180,7 @@ class Learner:
         self._reading.join(PATIENCE)
         self.prompt = None
         assert self.process.stderr is not None
-        assert self.process.stderr.read() == b""
+        assert not self.process.stderr.read().strip()
         return code
 
     def _wait(self) -> str:

@@ -77,8 +77,8 @@ def test_solution_as_json(catalog: Catalog, judge: Judge, name: str, level: int)
     data = solved(puzzle, judge)
     assert judge.grade(puzzle, str(data["answer"])).correct
     assert data["why"]
-    assert {"id", "answer", "because"} == set().union(*(turn.keys() for turn in data["wrong"]))  # type: ignore[attr-defined]
-    ids = [turn["id"] for turn in data["wrong"]]  # type: ignore[attr-defined]
+    assert {"id", "answer", "because"} == set().union(*(turn.keys() for turn in data["wrong"]))
+    ids = [turn["id"] for turn in data["wrong"]]
     assert len(ids) == len(set(ids))
 
 

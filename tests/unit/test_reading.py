@@ -1,6 +1,7 @@
 """What people type, and what is understood by it: tables of answer forms for every kind of puzzle."""
 
 import math
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ from tensordrill.puzzles import (
 )
 from tensordrill.puzzles.answers import MAX_ANSWER
 
-TOLD = {"hints": ("a", "b"), "why": "because"}
+TOLD: dict[str, Any] = {"hints": ("a", "b"), "why": "because"}
 SCORES = WriteEinsum(
     prompt="",
     tensors=[tensor("Q", "batch query d_head"), tensor("K", "batch key d_head")],
@@ -155,9 +156,9 @@ def test_slips_in_patterns(text: str, says: str) -> None:
 )
 def test_expressions(text: str) -> None:
     source = SUM.read(text).source
-    names: dict[str, object] = {"x": __import__("numpy").ones((2, 3))}
+    names: dict[str, Any] = {"x": __import__("numpy").ones((2, 3))}
     exec(source, names)
-    assert list(names["answer"]) == [3.0, 3.0]  # type: ignore[call-overload]
+    assert list(names["answer"]) == [3.0, 3.0]
 
 
 @pytest.mark.parametrize(
@@ -204,9 +205,9 @@ def test_a_name_of_ones_own_may_be_greek() -> None:
 )
 def test_functions(text: str) -> None:
     source = CODE.read(text).source
-    names: dict[str, object] = {"torch": __import__("types").SimpleNamespace(no_grad=lambda: lambda f: f)}
+    names: dict[str, Any] = {"torch": __import__("types").SimpleNamespace(no_grad=lambda: lambda f: f)}
     exec(source, names)
-    assert names["total"](__import__("numpy").ones(3)) == 3  # type: ignore[operator]
+    assert names["total"](__import__("numpy").ones(3)) == 3
 
 
 @pytest.mark.parametrize(

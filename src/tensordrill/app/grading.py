@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog
@@ -15,7 +16,7 @@ MAX_SEED = 2**63 - 1
 _KEYS = {"drill", "seed", "level", "answer", "id"}
 
 
-def shown(drill: Drill, seed: int, level: int) -> dict[str, object]:
+def shown(drill: Drill, seed: int, level: int) -> dict[str, Any]:
     """A puzzle as data: what the learner sees, and what makes it again. What its kind lacks is None."""
     puzzle = drill.puzzle(seed, level)
     face = puzzle.face
@@ -42,7 +43,7 @@ def shown(drill: Drill, seed: int, level: int) -> dict[str, object]:
     }
 
 
-def solved(puzzle: Puzzle, judge: Judge) -> dict[str, object]:
+def solved(puzzle: Puzzle, judge: Judge) -> dict[str, Any]:
     """The solution as `grade` accepts it, its reason, and every wrong turn. Runs torch where only that tells."""
     texts = judge.wrong_answers(puzzle)
     return {
@@ -55,7 +56,7 @@ def solved(puzzle: Puzzle, judge: Judge) -> dict[str, object]:
     }
 
 
-def graded(verdict: Verdict) -> dict[str, object]:
+def graded(verdict: Verdict) -> dict[str, Any]:
     """A verdict as data."""
     return {
         "correct": verdict.correct,
@@ -92,7 +93,7 @@ class _Request:
     answer: str
 
 
-def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Iterator[tuple[dict[str, object], bool]]:
+def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Iterator[tuple[dict[str, Any], bool]]:
     """For each line of a batch its verdict, with the line's `id` where it has one, and whether the line was sound."""
     for number, line in enumerate(lines, 1):
         if not line.strip():

@@ -46,7 +46,7 @@ class Solved:
 class Feedback:
     """What an answer led to. `seconds` is the learner's time.
 
-    `rating` and `due` are None where it rated nothing; `replaced` says that the puzzle was at fault and there is another.
+    `rating` and `due` are None where it rated nothing; `replaced`: the puzzle was at fault, and another took its place.
     """
 
     verdict: Verdict

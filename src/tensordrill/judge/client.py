@@ -14,7 +14,7 @@ from tensordrill.judge.process import Reply, Zygote, ZygoteDiedError
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.showing import as_answer, printable
 from tensordrill.judge.values import BadReplyError, Observed, read_reply
-from tensordrill.puzzles import Forbidden, Program, Puzzle, Said, Slip
+from tensordrill.puzzles import Answer, Forbidden, Program, Puzzle, Said, Slip
 
 
 @dataclass(frozen=True)
@@ -147,15 +147,14 @@ class Judge:
             return Verdict(
                 status=Status.INTERNAL, feedback=f"The judge failed ({error}). That is our fault; nothing was rated."
             )
-        lines_before = None if isinstance(answer, Said) else answer.lines_before
-        return self._verdict(puzzle, certificate, got, lines_before)
+        return self._verdict(puzzle, certificate, answer, got)
 
     def _verdict(
         self,
         puzzle: Puzzle,
         certificate: Certificate,
+        answer: Answer,
         got: Sequence[Observed] | Said,
-        lines_before: int | None,
     ) -> Verdict:
         differences = list(_differences(puzzle, certificate.expected, got))
         if not any(differences):
@@ -163,7 +162,7 @@ class Judge:
         turn = next(
             (turn for turn, ran in zip(puzzle.turns, certificate.turns, strict=True) if _same(puzzle, ran, got)), None
         )
-        return explain(certificate.instances, certificate.expected, got, differences, turn, lines_before)
+        return explain(puzzle, answer, certificate.instances, certificate.expected, got, differences, turn)
 
     def _certify(self, puzzle: Puzzle) -> Certificate:
         seed = int(puzzle.hash[:8], 16)

@@ -4,54 +4,64 @@ from collections.abc import Sequence
 from math import prod
 
 from tensordrill.domain import Status, Verdict
+from tensordrill.judge import generic
 from tensordrill.judge.comparing import Difference, said_value
 from tensordrill.judge.instances import Instance
-from tensordrill.judge.showing import show, show_value
-from tensordrill.judge.values import Observed, Raised
-from tensordrill.puzzles import Said, Turn
+from tensordrill.judge.showing import show, show_cells, show_value
+from tensordrill.judge.values import Observed, Raised, TensorValue
+from tensordrill.puzzles import Answer, Puzzle, Said, Turn
 
 # Of several instances that fail, the status that says most comes first.
 _TELLING = [Status.RAISED, Status.WRONG_SHAPE, Status.WRONG_DTYPE, Status.WRONG_VALUE]
 
 
 def explain(
+    puzzle: Puzzle,
+    answer: Answer,
     instances: Sequence[Instance],
     expected: Sequence[Observed],
     got: Sequence[Observed] | Said,
     differences: Sequence[Difference | None],
     turn: Turn | None,
-    lines_before: int | None,
 ) -> Verdict:
-    """The verdict on an answer that differs: the wrong turn it is, if it is one, and the smallest counterexample.
-
-    `lines_before` is the answer's own: what to take from a line number to count the lines that were typed.
-    """
+    """The verdict on an answer that differs: the mistake that it is, as far as one can tell, and what shows it."""
     failing = [(difference, i) for i, difference in enumerate(differences) if difference]
     status = min((difference.status for difference, _ in failing), key=_TELLING.index)
     difference, i = min(
-        ((d, i) for d, i in failing if d.status is status), key=lambda pair: _volume(instances[pair[1]])
+        ((d, i) for d, i in failing if d.status is status), key=lambda pair: prod(instances[pair[1]].sizes.values())
     )
+    mistake = turn.because if turn else None
     if isinstance(got, Said):
-        shown = "error" if got.error else show_value(said_value(got.value))
-        raised = None
+        shown_expected = show(expected[i], difference.where)
+        shown_got = "error" if got.error else show_value(said_value(got.value), difference.cells)
+        sentence = difference.sentence
     else:
-        shown = show(got[i], difference.where)
-        raised = got[i].raised
-    sentence = _raised(raised, lines_before) if raised else difference.sentence
+        if not mistake:
+            mistake = generic.find(expected, got, puzzle.face.output, [one.sizes for one in instances])
+        shown_expected, shown_got = show_cells(expected[i], got[i], difference)
+        sentence = _sentence(puzzle, answer, instances[i], difference, got[i].raised)
     return Verdict(
         status=status,
-        feedback=f"{turn.because}\n{sentence}" if turn else sentence,
+        feedback=f"{mistake}\n{sentence}" if mistake else sentence,
         wrong_turn=turn.id if turn else None,
-        expected=show(expected[i], difference.where),
-        got=shown,
+        expected=shown_expected,
+        got=shown_got,
     )
 
 
-def _raised(raised: Raised, lines_before: int | None) -> str:
-    line = raised.line - lines_before if lines_before is not None else 0
-    where = f" in line {line}" if line > 0 else ""
-    return f"It raised {raised.type}{where}: {raised.message}"
-
-
-def _volume(instance: Instance) -> int:
-    return prod(instance.sizes.values())
+def _sentence(puzzle: Puzzle, answer: Answer, instance: Instance, difference: Difference, raised: Raised | None) -> str:
+    """What is different, in the puzzle's names where it has them; torch's own words below."""
+    if raised:
+        line = (
+            raised.line - answer.lines_before if not isinstance(answer, Said) and answer.lines_before is not None else 0
+        )
+        own = f"It raised {raised.type}{f' in line {line}' if line > 0 else ''}: {raised.message.strip()}"
+        told = None if isinstance(answer, Said) else puzzle.explain_error(answer, instance.sizes)
+        return f"{told}\n{own}" if told else own
+    output, wanted, came = puzzle.face.output, difference.expected, difference.got
+    if difference.status is not Status.WRONG_SHAPE or output is None:
+        return difference.sentence
+    if isinstance(wanted, TensorValue) and isinstance(came, TensorValue) and len(output) == len(wanted.shape):
+        named = ", ".join(f"{axis} {size}" for axis, size in zip(output, wanted.shape, strict=True))
+        return f"Your result has shape {came.shape}; it should be ({named})."
+    return difference.sentence

@@ -1,11 +1,13 @@
 """Values as text: for feedback, and as answers that a learner could have typed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
+from tensordrill.judge.comparing import Difference
 from tensordrill.judge.values import Items, Observed, Other, Scalar, TensorValue, Value
 
 LONGEST = 2_000
-_FEW = 64
+_FEW = 36  # entries that a person takes in as a grid
+_SOME = 6  # cells that are listed one by one
 
 
 def show(observed: Observed, where: str = "") -> str:
@@ -19,11 +21,46 @@ def show(observed: Observed, where: str = "") -> str:
     return show_value(value)
 
 
-def show_value(value: Value) -> str:
-    """A tensor as nested lists under its shape; anything else as Python prints it; at most 2,000 characters."""
+def show_cells(expected: Observed, got: Observed, difference: Difference) -> tuple[str, str]:
+    """What was expected and what came: whole where they are small, only cells that differ where they are large.
+
+    A cell of `got` that differs is marked with a star.
+    """
+    one, other = difference.expected, difference.got
+    if (
+        isinstance(one, TensorValue)
+        and isinstance(other, TensorValue)
+        and difference.cells
+        and len(one.elements) > _FEW
+    ):
+        places = sorted(difference.cells)[:_SOME]
+        rows = [(index_of(place, one.shape), one.elements[place], other.elements[place]) for place in places]
+        more = f"\n… and {len(difference.cells) - _SOME} more" if len(difference.cells) > _SOME else ""
+        left = "\n".join(f"{index}: {number(value)}" for index, value, _ in rows)
+        right = "\n".join(f"{index}: {number(value)}*" for index, _, value in rows)
+        return left + more, right + more
+    if one is not None and other is not None and not expected.raised and not got.raised:
+        return show_value(one), show_value(other, difference.cells)
+    return show(expected, difference.where), show(got, difference.where)
+
+
+def index_of(place: int, shape: tuple[int, ...]) -> str:
+    """`[0, 2, 1]`: the index of an entry that is at that place in row-major order."""
+    index = []
+    for size in reversed(shape):
+        place, at = divmod(place, size)
+        index.append(str(at))
+    return f"[{', '.join(reversed(index))}]"
+
+
+def show_value(value: Value, cells: frozenset[int] = frozenset()) -> str:
+    """A tensor as nested lists under its shape; anything else as Python prints it; at most 2,000 characters.
+
+    `cells` are marked with a star.
+    """
     match value:
         case TensorValue():
-            text = nested(value)
+            text = nested(value, cells)
             if value.shape:
                 kind = "" if value.kind == "tensor" else " array"
                 text = f"shape {value.shape}{kind}\n{text}"
@@ -31,13 +68,31 @@ def show_value(value: Value) -> str:
             pairs = zip(value.keys, value.items, strict=True)
             text = "{" + ", ".join(f"{key}: {show_value(item)}" for key, item in pairs) + "}"
         case Items():
-            text = ", ".join(show_value(item) for item in value.items)
+            text = ", ".join(_marked_items(value, cells))
             text = f"[{text}]" if value.kind == "list" else f"({text},)" if len(value.items) == 1 else f"({text})"
         case Scalar():
-            text = number(value.value) if isinstance(value.value, float) else str(value.value)
+            text = (number(value.value) if isinstance(value.value, float) else str(value.value)) + "*" * (0 in cells)
         case Other():
             text = f"<{value.kind}>"
     return printable(text)[:LONGEST]
+
+
+def _marked_items(items: Items, cells: frozenset[int]) -> Iterator[str]:
+    """Each item as text. `cells` count the numbers in all of them, nested ones in order."""
+    start = 0
+    for item in items.items:
+        count = _entries(item)
+        yield show_value(item, frozenset(cell - start for cell in cells if start <= cell < start + count))
+        start += count
+
+
+def _entries(value: Value) -> int:
+    match value:
+        case TensorValue():
+            return len(value.elements)
+        case Items():
+            return sum(map(_entries, value.items))
+    return 1
 
 
 def as_answer(observed: Observed) -> str:
@@ -51,7 +106,7 @@ def as_answer(observed: Observed) -> str:
 def _literal(value: Value) -> str:
     match value:
         case TensorValue():
-            return _nest(value, number, ", ")
+            return _nest(value.shape, map(number, value.elements), ", ")
         case Items():
             inner = ", ".join(_literal(item) for item in value.items)
             return f"[{inner}]" if value.kind == "list" else f"({inner},)" if len(value.items) == 1 else f"({inner})"
@@ -61,28 +116,22 @@ def _literal(value: Value) -> str:
             return f"<{value.kind}>"
 
 
-def nested(value: TensorValue) -> str:
+def nested(value: TensorValue, cells: frozenset[int] = frozenset()) -> str:
     """The entries of a tensor as nested lists, a row to a line, columns aligned; cut off where there are many."""
+    marked = [number(e) + "*" * (i in cells) for i, e in enumerate(value.elements)]
     if len(value.elements) > _FEW:
-        entries = ", ".join(number(e) for e in value.elements[:_FEW])
+        entries = ", ".join(marked[:_FEW])
         return f"[{entries}, …] ({len(value.elements)} entries)"
-    width = max((len(number(e)) for e in value.elements), default=0)
     if len(value.shape) < 2:  # noqa: PLR2004 -- a vector needs no alignment
-        return _nest(value, number, ", ")
-    return _nest(value, lambda e: number(e).rjust(width), ",\n")
+        return _nest(value.shape, iter(marked), ", ")
+    width = max(map(len, marked), default=0)
+    return _nest(value.shape, (entry.rjust(width) for entry in marked), ",\n")
 
 
-def _nest(value: TensorValue, text: Callable[[object], str], between_rows: str) -> str:
-    entries = iter(value.elements)
-    return _level(value.shape, entries, text, between_rows, 1)
-
-
-def _level(
-    shape: tuple[int, ...], entries: Iterator[object], text: Callable[[object], str], between: str, depth: int
-) -> str:
+def _nest(shape: tuple[int, ...], entries: Iterator[str], between: str, depth: int = 1) -> str:
     if not shape:
-        return text(next(entries))
-    parts = [_level(shape[1:], entries, text, between, depth + 1) for _ in range(shape[0])]
+        return next(entries)
+    parts = [_nest(shape[1:], entries, between, depth + 1) for _ in range(shape[0])]
     glue = between + " " * depth if len(shape) > 1 and "\n" in between else ", "
     return "[" + glue.join(parts) + "]"
 

@@ -168,6 +168,11 @@ class Puzzle(ABC):
     def mutant(self, wrong: Wrong | Edit) -> Answer:
         """A wrong turn, ready to be run or compared."""
 
+    def explain_error(self, answer: Program, sizes: Mapping[str, int]) -> str | None:
+        """Why the answer raises at these sizes, in the puzzle's own names; None where torch's words must do."""
+        del answer, sizes
+        return None
+
     @property
     def may_raise(self) -> bool:
         """Whether an error is an answer."""

@@ -60,6 +60,14 @@ class WriteEinsum(Puzzle):
     def mutant(self, wrong: Wrong | Edit) -> Program:
         return self.read(wrong.apply(self.solution) if isinstance(wrong, Edit) else str(wrong.answer))
 
+    def explain_error(self, answer: Program, sizes: Mapping[str, int]) -> str | None:
+        found = re.search(r'einsum\("([^"]*)", (.*)\)', answer.source)
+        if found is None:
+            return None
+        axes = {t.name: t.axes for t in self.tensors}
+        names = found[2].split(", ")
+        return explain_equation(found[1], [(name, axes[name]) for name in names], sizes)
+
     @staticmethod
     def _program(equation: str, names: Sequence[str]) -> Program:
         return Program(f'answer = torch.einsum("{equation}", {", ".join(names)})', (("the result", "answer"),))
@@ -125,3 +133,36 @@ def _fit(terms: Sequence[Sequence[str]], ranks: Sequence[int]) -> bool:
     return all(
         len(term) - 1 <= rank if "..." in term else len(term) == rank for term, rank in zip(terms, ranks, strict=True)
     )
+
+
+def explain_equation(
+    equation: str, operands: Sequence[tuple[str, Sequence[str]]], sizes: Mapping[str, int]
+) -> str | None:
+    """Why an equation does not fit these operands (names and axes), in their names; None where it does."""
+    inputs, _, output = equation.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(operands):
+        names = " and ".join(name for name, _ in operands)
+        count = "1 term" if len(terms) == 1 else f"{len(terms)} terms"
+        return f"Your equation has {count}, and there are {len(operands)} tensors: {names}."
+    seen: dict[str, tuple[str, str]] = {}
+    for term, (name, axes) in zip(terms, operands, strict=True):
+        letters = term.replace("...", "")
+        if len(letters) > len(axes) or (len(letters) < len(axes) and "..." not in term):
+            held = f"{name} has {len(axes)} axes ({', '.join(axes)})"
+            return f"{held}, and your term {term or '(empty)'} names {len(letters)}."
+        if "..." in term:
+            continue
+        for letter, axis in zip(letters, axes, strict=True):
+            before, where = seen.setdefault(letter, (axis, name))
+            if sizes[before] != sizes[axis]:
+                return (
+                    f"You use {letter} for {before} of {where}, which has size {sizes[before]}, "
+                    f"and for {axis} of {name}, which has size {sizes[axis]}."
+                )
+    for letter in output.replace("...", ""):
+        if letter not in seen:
+            return f"After the arrow stands {letter}, which is in none of the terms before it."
+        if output.count(letter) > 1:
+            return f"After the arrow {letter} stands twice; an output axis is named once."
+    return None

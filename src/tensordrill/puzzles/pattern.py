@@ -31,6 +31,7 @@ class WritePattern(Puzzle):
     given: Mapping[str, int] = field(default_factory=dict)
     derived: Mapping[str, str] = field(default_factory=dict)
     code: str = ""
+    axes_told: bool = False
 
     @property
     def face(self) -> Face:
@@ -39,6 +40,7 @@ class WritePattern(Puzzle):
             how="the pattern that stands for ____, such as a b -> b a; the whole call works too",
             code=self.code or self._call("____"),
             tensors=(self.tensor,),
+            axes_told=self.axes_told,
             sizes=self._sizes,
             output=tuple(self.output),
         )
