@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from tensordrill.contraction import Contraction, Mistake
 from tensordrill.domain import MAX_LEVEL
 from tensordrill.puzzles import (
+    Choice,
+    Choose,
     Edit,
     FixLine,
     OrderLines,
@@ -37,7 +39,8 @@ from tensordrill.rng import Rng
 class Drill:
     """One skill: what makes its puzzles, and what should be learned first.
 
-    `lesson` is the topic of the learner's lesson that names it, or None. `levels` counts from 1.
+    `lesson` is the topic of the learner's lesson that names it, or None. `levels` counts from 1. `structures` says how
+    many different ones each level reaches within 1,000 seeds, at the least.
     """
 
     id: str
@@ -45,6 +48,7 @@ class Drill:
     after: tuple[str, ...]
     levels: int
     lesson: str | None
+    structures: tuple[int, ...]
     generator: Callable[[Rng], Puzzle]
 
     @property
@@ -59,11 +63,12 @@ class Drill:
 
 
 def drill(
-    *, after: Sequence[str] = (), levels: int = 1, lesson: str | None = None
+    *, after: Sequence[str] = (), levels: int = 1, lesson: str | None = None, structures: Sequence[int] = ()
 ) -> Callable[[Callable[[Rng], Puzzle]], Drill]:
     """Make a drill of a generator. Its title is the first line of the docstring.
 
-    Raises ValueError where the title is missing or `levels` is out of range.
+    `structures` names, for each level, how many structures 1,000 seeds must reach; `drills check` holds it to that.
+    Raises ValueError where the title is missing, `levels` is out of range or `structures` has not one for each level.
     """
 
     def register(generator: Callable[[Rng], Puzzle]) -> Drill:
@@ -74,12 +79,16 @@ def drill(
             raise ValueError(f"{name}: the docstring's first line is the drill's title, and there is none")
         if not 1 <= levels <= MAX_LEVEL:
             raise ValueError(f"{name}: a drill has 1 to {MAX_LEVEL} levels, not {levels}")
-        return Drill(name, title, tuple(after), levels, lesson, generator)
+        if structures and len(structures) != levels:
+            raise ValueError(f"{name}: {levels} levels take {levels} numbers of structures, not {len(structures)}")
+        return Drill(name, title, tuple(after), levels, lesson, tuple(structures) or (1,) * levels, generator)
 
     return register
 
 
 __all__ = [
+    "Choice",
+    "Choose",
     "Contraction",
     "Drill",
     "Edit",

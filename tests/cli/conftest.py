@@ -167,20 +167,24 @@ class Learner:
         """End the input, as Ctrl-D does, and return the exit code."""
         assert self.process.stdin is not None
         self.process.stdin.close()
-        return self.ended()
+        return self._ended()
 
     def interrupt(self) -> int:
         """Ctrl-C."""
         self.process.send_signal(signal.SIGINT)
-        return self.ended()
+        return self._ended()
 
     def ended(self) -> int:
-        """Wait for the end; returns the exit code. Nothing may have gone to stderr."""
+        """The exit code of a session that came to its end by itself."""
+        assert self.prompt is None, self.said
+        return self._ended()
+
+    def _ended(self) -> int:
         code = self.process.wait(PATIENCE)
         self._reading.join(PATIENCE)
         self.prompt = None
         assert self.process.stderr is not None
-        assert not self.process.stderr.read().strip()
+        assert self.process.stderr.read().decode().strip() == ""
         return code
 
     def _wait(self) -> str:

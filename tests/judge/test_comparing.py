@@ -14,7 +14,7 @@ NAN, INF = math.nan, math.inf
 
 
 def tensor(
-    *elements: float | bool | complex, shape: tuple[int, ...] | None = None, dtype: str = "float64"
+    *elements: bool | complex, shape: tuple[int, ...] | None = None, dtype: str = "float64"
 ) -> TensorValue:
     return TensorValue(dtype, (len(elements),) if shape is None else shape, elements)
 

@@ -38,10 +38,18 @@ def test_a_tensor_listed_twice_ties_its_axes(seed: int) -> None:
         assert len(instance.as_json(setting.tensors)["tensors"]) == 1  # type: ignore[arg-type]
 
 
+@given(st.integers(0, 2**32))
+def test_an_ellipsis_stands_for_none_one_and_two_axes(seed: int) -> None:
+    setting = Setting(tensors=(tensor("x", "... row column"),))
+    shapes = [instance.as_json(setting.tensors)["tensors"][0][1] for instance in instances(setting, seed)]  # type: ignore[index]
+    assert [len(shape) for shape in shapes] == [2, 3, 4]
+    assert len(set(shapes[2])) == 4
+
+
 def test_an_index_stays_below_its_axis() -> None:
     setting = Setting(tensors=(tensor("i", "batch", "index:row"),))
     for instance in instances(setting, 1):
-        [made] = instance.as_json(setting.tensors)["tensors"]  # type: ignore[misc]
+        made = instance.as_json(setting.tensors)["tensors"][0]  # type: ignore[index]
         assert made == ["i", [instance.sizes["batch"]], "index", instance.sizes["row"]]
 
 

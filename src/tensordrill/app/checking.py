@@ -11,7 +11,9 @@ from time import perf_counter
 from tensordrill.authoring import Drill
 from tensordrill.catalog import built_in
 from tensordrill.judge import Judge
-from tensordrill.puzzles import Puzzle
+from tensordrill.puzzles import Puzzle, structure
+
+ENOUGH_SEEDS = 1000  # from here on a drill is held to the number of structures that it promises
 
 _judge: Judge | None = None
 
@@ -20,7 +22,8 @@ _judge: Judge | None = None
 class Report:
     """One level of one drill: how many seeds were tried, how many were certified, and what was wrong with the others.
 
-    `puzzles` counts different puzzles; `seconds` is wall time. A problem comes with how often it was met and a seed.
+    `puzzles` counts different puzzles, `structures` different structures, of which it should have `promised` within
+    1,000 seeds. `seconds` is wall time. A problem comes with how often it was met, and the first seed.
     """
 
     drill: str
@@ -28,12 +31,20 @@ class Report:
     seeds: int
     certified: int
     puzzles: int
+    structures: int
+    promised: int
+    confused: tuple[str, ...]
     problems: tuple[tuple[str, int, int], ...]
     seconds: float
 
     @property
     def ok(self) -> bool:
-        return self.certified == self.seeds
+        return not self.problems
+
+    @property
+    def acceptance(self) -> float:
+        """The share of seeds whose puzzle is sound, from 0 to 1."""
+        return self.certified / self.seeds
 
 
 def check(drills: Sequence[Drill], seeds: int, jobs: int) -> Iterator[Report]:
@@ -58,12 +69,15 @@ def check_level(drill: Drill, level: int, seeds: int, judge: Judge) -> Report:
     started = perf_counter()
     problems: Counter[str] = Counter()
     first: dict[str, int] = {}
-    hashes = set()
+    hashes, structures = set[str](), set[str]()
+    confused: set[str] = set()
     certified = 0
     for seed in range(seeds):
         try:
             puzzle = drill.puzzle(seed, level)
             hashes.add(puzzle.hash)
+            structures.add(structure(puzzle))
+            confused.update(judge.certify(puzzle).confused)
             found = problems_of(puzzle, judge)
         except Exception as error:  # noqa: BLE001 -- whatever a generator raises is a finding about that generator
             found = [f"The generator raises {type(error).__name__}: {error}"]
@@ -71,8 +85,23 @@ def check_level(drill: Drill, level: int, seeds: int, judge: Judge) -> Report:
         problems.update(found)
         for problem in found:
             first.setdefault(problem, seed)
-    listed = tuple((problem, count, first[problem]) for problem, count in problems.most_common())
-    return Report(drill.id, level, seeds, certified, len(hashes), listed, perf_counter() - started)
+    promised = drill.structures[level - 1]
+    if seeds >= ENOUGH_SEEDS and len(structures) < promised:
+        problems[
+            f"It promises {promised} structures and reaches {len(structures)}: vary more than labels and numbers."
+        ] = 1
+    return Report(
+        drill=drill.id,
+        level=level,
+        seeds=seeds,
+        certified=certified,
+        puzzles=len(hashes),
+        structures=len(structures),
+        promised=promised,
+        confused=tuple(sorted(confused)),
+        problems=tuple((problem, count, first.get(problem, 0)) for problem, count in problems.most_common()),
+        seconds=perf_counter() - started,
+    )
 
 
 def problems_of(puzzle: Puzzle, judge: Judge) -> list[str]:

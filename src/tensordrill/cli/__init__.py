@@ -29,11 +29,15 @@ def root() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; every fault is one sentence on stderr."""
+    _open_streams()
     try:
         code = root.main(args=arguments, prog_name="tensordrill", standalone_mode=False)
         sys.stdout.flush()
     except TensordrillError as error:
         code = tell(error.message, error.hint, error.exit_code)
+    except click.exceptions.NoArgsIsHelpError as error:
+        print(error.format_message(), file=sys.stderr)
+        code = ExitCode.USAGE
     except click.UsageError as error:
         hint = f"See `{error.ctx.command_path} --help`." if error.ctx else ""
         code = tell(error.format_message(), hint, ExitCode.USAGE)
@@ -42,10 +46,24 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except (KeyboardInterrupt, click.Abort):
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`). Python would complain again when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        code = ExitCode.FAULT
+        code = ExitCode.FAULT  # whoever read our output has gone (`| head`)
+        _drop_output()
+    except OSError as error:
+        code = tell(f"Writing the output failed: {error.strerror}.", "Is the disk full?", ExitCode.FAULT)
+        _drop_output()
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _open_streams() -> None:
+    """A process may be started with standard streams closed; then there is nothing to read, and nobody to tell."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115, PTH123 -- open to the end
+
+
+def _drop_output() -> None:
+    """What could not be written stays in the buffer, and Python would complain again when it flushes at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def tell(message: str, hint: str, code: int) -> int:

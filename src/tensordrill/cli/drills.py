@@ -101,7 +101,7 @@ def check(names: tuple[str, ...], seeds: int, jobs: int | None, as_json: bool) -
             console.print(
                 Text(
                     f"{report.drill}  level {report.level}  {report.certified}/{report.seeds} certified, "
-                    f"{report.puzzles} different puzzles, {report.seconds:.1f} s  {state}"
+                    f"{report.structures} structures ({report.promised} promised), {report.seconds:.1f} s  {state}"
                 )
             )
             for problem, count, seed in report.problems[:5]:

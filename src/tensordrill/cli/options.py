@@ -11,6 +11,6 @@ level = click.option("--level", type=int, default=1, show_default=True, help="Wh
 
 
 def print_json(data: object) -> None:
-    """One JSON value on one line, at once."""
-    sys.stdout.write(json.dumps(data, ensure_ascii=False) + "\n")
+    """One JSON value on one line, at once. ASCII, so that it passes any pipe, whatever an `id` or an answer holds."""
+    sys.stdout.write(json.dumps(data) + "\n")
     sys.stdout.flush()

@@ -140,6 +140,8 @@ class Judge:
                     status=Status.INTERNAL,
                     feedback=f"This puzzle is at fault, not you: {certificate.problems[0]} Nothing was rated.",
                 )
+            if isinstance(answer, Program) and (large := self._too_large(puzzle, answer, certificate.instances)):
+                return Verdict(status=Status.MEMORY, feedback=large)
             got = answer if isinstance(answer, Said) else self._observe(puzzle, [answer], certificate.instances)[0]
         except FailedRunError as failed:
             return Verdict(status=failed.status, feedback=failed.sentence)
@@ -148,6 +150,10 @@ class Judge:
                 status=Status.INTERNAL, feedback=f"The judge failed ({error}). That is our fault; nothing was rated."
             )
         return self._verdict(puzzle, certificate, answer, got)
+
+    @staticmethod
+    def _too_large(puzzle: Puzzle, answer: Program, chosen: Sequence[Instance]) -> str | None:
+        return next((large for one in chosen if (large := puzzle.too_large(answer, one.sizes))), None)
 
     def _verdict(
         self,
@@ -184,6 +190,8 @@ class Judge:
             for turn, result in zip(turns, results, strict=True)
             if not any(_differences(puzzle, expected, result, slack=MARGIN))
         )
+        if puzzle.face.choices and expected:
+            problems += _choice_problems(puzzle, expected[0])
         problems += [f"Its wrong turn {name!r} gives what the reference gives." for name in confused]
         return Certificate(puzzle.hash, chosen, expected, results, tuple(problems), confused)
 
@@ -251,3 +259,14 @@ def _same(puzzle: Puzzle, turn: Sequence[Observed] | Said, got: Sequence[Observe
             for one, other in zip(turn, got, strict=True)
         )
     return not any(_differences(puzzle, turn, got))
+
+
+def _choice_problems(puzzle: Puzzle, expected: Observed) -> list[str]:
+    """What keeps a choice from being asked: torch must find exactly one true, and the one that the author means."""
+    said = said_by(expected).value
+    true = said.count(True) if isinstance(said, list) else 0
+    if true != 1:
+        return [f"Of its choices {true} are true, not one."]
+    if puzzle.solution is not None and puzzle.read(puzzle.solution).value != said:  # type: ignore[union-attr]
+        return [f"The choice that is true is {puzzle.spoken(said)}, and not the one that it means."]
+    return []

@@ -5,7 +5,7 @@ from math import prod
 
 from tensordrill.domain import Status, Verdict
 from tensordrill.judge import generic
-from tensordrill.judge.comparing import Difference, said_value
+from tensordrill.judge.comparing import Difference, said_by, said_value
 from tensordrill.judge.instances import Instance
 from tensordrill.judge.showing import show, show_cells, show_value
 from tensordrill.judge.values import Observed, Raised, TensorValue
@@ -32,9 +32,10 @@ def explain(
     )
     mistake = turn.because if turn else None
     if isinstance(got, Said):
-        shown_expected = show(expected[i], difference.where)
-        shown_got = "error" if got.error else show_value(said_value(got.value), difference.cells)
-        sentence = difference.sentence
+        shown_expected = puzzle.spoken(said_by(expected[i]).value) or show(expected[i], difference.where)
+        shown_got = puzzle.spoken(got.value) or show_value(said_value(got.value), difference.cells)
+        shown_got = "error" if got.error else shown_got
+        sentence = "Another one is true." if puzzle.face.choices else difference.sentence
     else:
         if not mistake:
             mistake = generic.find(expected, got, puzzle.face.output, [one.sizes for one in instances])

@@ -12,17 +12,21 @@ _TRIES = 50
 
 @dataclass(frozen=True)
 class Instance:
-    """Sizes for every axis name, a filling (`small` or `wide` whole numbers, `floats`) and a seed for torch."""
+    """Sizes for every axis name, a filling (`small` or `wide` whole numbers, `floats`) and a seed for torch.
+
+    `lead` are the sizes that `...` stands for.
+    """
 
     sizes: Mapping[str, int]
     fill: str
     seed: int
+    lead: tuple[int, ...] = ()
 
     def as_json(self, tensors: Sequence[Tensor]) -> dict[str, object]:
         """What a child needs to make the tensors; each is listed once, as `[name, shape, domain, below]`."""
         made: dict[str, list[object]] = {}
         for tensor in tensors:
-            shape = [self.sizes[axis] for axis in tensor.axes]
+            shape = [n for axis in tensor.axes for n in (self.lead if axis == "..." else (self.sizes[axis],))]
             domain, _, axis = tensor.domain.partition(":")
             made.setdefault(tensor.name, [tensor.name, shape, domain, self.sizes[axis] if axis else 0])
         return {"sizes": dict(self.sizes), "fill": self.fill, "seed": self.seed, "tensors": list(made.values())}
@@ -31,7 +35,7 @@ class Instance:
 def instances(setting: Setting, seed: int) -> list[Instance]:
     """Distinct sizes; all sizes equal with wide whole numbers, which catches what shapes cannot; distinct with floats.
 
-    No size is 1: torch broadcasts it silently, and a wrong answer would pass.
+    No size is 1: torch broadcasts it silently, and a wrong answer would pass. `...` stands for none, one and two axes.
     """
     if setting.instances == 1:
         return [Instance({}, "small", seed)]
@@ -39,11 +43,18 @@ def instances(setting: Setting, seed: int) -> list[Instance]:
     fixed = {name: size for name, size in setting.sizes.items() if isinstance(size, int)}
     equal = next(iter(fixed.values()), EQUAL_SIZE)
     free, same = _free_axes(setting)
-    return [
-        Instance(_resolve(setting, _distinct(setting, free, same, rng)), "small", rng.getrandbits(31)),
-        Instance(_resolve(setting, dict.fromkeys(free, equal)), "wide", rng.getrandbits(31)),
-        Instance(_resolve(setting, _distinct(setting, free, same, rng)), "floats", rng.getrandbits(31)),
-    ][: setting.instances]
+    fillings = [
+        (_distinct(setting, free, same, rng), "small"),
+        (dict.fromkeys(free, equal), "wide"),
+        (_distinct(setting, free, same, rng), "floats"),
+    ]
+    made = []
+    for leading, (chosen, fill) in enumerate(fillings[: setting.instances]):
+        sizes = _resolve(setting, chosen)
+        beyond = max(sizes.values(), default=1) + 1
+        lead = (equal,) if fill == "wide" else tuple(range(beyond, beyond + leading))
+        made.append(Instance(sizes, fill, rng.getrandbits(31), lead))
+    return made
 
 
 def _free_axes(setting: Setting) -> tuple[list[str], dict[str, str]]:
@@ -59,7 +70,7 @@ def _free_axes(setting: Setting) -> tuple[list[str], dict[str, str]]:
     for expression in setting.sizes.values():
         if isinstance(expression, str):
             names += compile(expression, "<size>", "eval").co_names
-    return [name for name in dict.fromkeys(names) if name not in setting.sizes], same
+    return [name for name in dict.fromkeys(names) if name not in setting.sizes and name != "..."], same
 
 
 def _distinct(setting: Setting, free: Sequence[str], same: Mapping[str, str], rng: random.Random) -> dict[str, int]:

@@ -15,14 +15,18 @@ from tensordrill.puzzles.base import (
     dedent,
     tensor,
 )
+from tensordrill.puzzles.choose import Choice, Choose
 from tensordrill.puzzles.code import WriteCode, WriteExpression
 from tensordrill.puzzles.einsum import WriteEinsum, spell
 from tensordrill.puzzles.lines import FixLine, OrderLines
 from tensordrill.puzzles.pattern import WritePattern
 from tensordrill.puzzles.predict import PredictShape, PredictValue
+from tensordrill.puzzles.structure import structure
 
 __all__ = [
     "Answer",
+    "Choice",
+    "Choose",
     "Edit",
     "Face",
     "FixLine",
@@ -44,5 +48,6 @@ __all__ = [
     "Wrong",
     "dedent",
     "spell",
+    "structure",
     "tensor",
 ]

@@ -173,6 +173,16 @@ class Puzzle(ABC):
         del answer, sizes
         return None
 
+    def too_large(self, answer: Program, sizes: Mapping[str, int]) -> str | None:
+        """What is enormous about the answer at these sizes, before it is run; None where that cannot be told."""
+        del answer, sizes
+        return None
+
+    def spoken(self, said: object) -> str | None:
+        """A prediction in the puzzle's own words; None where it speaks for itself."""
+        del said
+        return None
+
     @property
     def may_raise(self) -> bool:
         """Whether an error is an answer."""

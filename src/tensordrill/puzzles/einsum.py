@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import prod
 from string import ascii_lowercase
 
 from tensordrill.puzzles.answers import Slip, one_line, unquoted
 from tensordrill.puzzles.base import Edit, Face, Program, Puzzle, Setting, Tensor, Wrong
 from tensordrill.puzzles.calls import read_call
 
+MAX_ENTRIES = 250_000  # of a result that is worth comparing
 _STRAY = re.compile(r"[^A-Za-z_0-9 ,]")
 
 
@@ -54,19 +56,42 @@ class WriteEinsum(Puzzle):
         names = [t.name for t in self.tensors]
         if call := read_call(text, functions=("einsum",), operands=names):
             text, names = call.strings[0], list(call.operands)
-        ranks = {t.name: len(t.axes) for t in self.tensors}
+        ranks = {t.name: len(t.axes) - ("..." in t.axes) for t in self.tensors}
         return self._program(read_equation(text, [ranks[name] for name in names]), names)
 
     def mutant(self, wrong: Wrong | Edit) -> Program:
         return self.read(wrong.apply(self.solution) if isinstance(wrong, Edit) else str(wrong.answer))
 
     def explain_error(self, answer: Program, sizes: Mapping[str, int]) -> str | None:
+        parts = self._parts(answer)
+        return explain_equation(*parts, sizes) if parts else None
+
+    def too_large(self, answer: Program, sizes: Mapping[str, int]) -> str | None:
+        parts = self._parts(answer)
+        if parts is None:
+            return None
+        equation, operands = parts
+        if explain_equation(equation, operands, sizes) or any("..." in axes for _, axes in operands):
+            return None
+        inputs, _, output = equation.partition("->")
+        pairs = [
+            pair
+            for term, (_, axes) in zip(inputs.split(","), operands, strict=True)
+            for pair in zip(term, axes, strict=False)
+        ]
+        letters = {letter: sizes[axis] for letter, axis in pairs if letter != "."}
+        shape = [letters.get(letter, 1) for letter in output]
+        if "..." in equation or prod(shape) <= MAX_ENTRIES:
+            return None
+        return f"Your result would have {prod(shape):,} entries, of shape {tuple(shape)}. Which axes should be summed?"
+
+    def _parts(self, answer: Program) -> tuple[str, list[tuple[str, Sequence[str]]]] | None:
+        """The equation of an answer, and the names and axes of its operands."""
         found = re.search(r'einsum\("([^"]*)", (.*)\)', answer.source)
         if found is None:
             return None
         axes = {t.name: t.axes for t in self.tensors}
-        names = found[2].split(", ")
-        return explain_equation(found[1], [(name, axes[name]) for name in names], sizes)
+        return found[1], [(name, axes[name]) for name in found[2].split(", ")]
 
     @staticmethod
     def _program(equation: str, names: Sequence[str]) -> Program:
@@ -75,7 +100,7 @@ class WriteEinsum(Puzzle):
 
 def letters_for(axes: Iterable[str]) -> dict[str, str]:
     """One letter for each axis name: its first letter that is still free, else the first free one."""
-    letters: dict[str, str] = {}
+    letters: dict[str, str] = {"...": "..."}
     for axis in axes:
         if axis not in letters:
             free = [c for c in axis.lower() + ascii_lowercase if c in ascii_lowercase and c not in letters.values()]
@@ -104,7 +129,7 @@ def read_equation(text: str, ranks: Sequence[int]) -> str:
     outputs = _words(output)
     words = [word for term in [*terms, outputs] for word in term if word != "..."]
     if _spelled_in_words(words, terms, ranks):
-        letters = letters_for(words) | {"...": "..."}
+        letters = letters_for(words)
     else:
         if stray := sorted({c for word in words for c in word if not c.isalpha()}):
             raise Slip(f"Axes are single letters, or words separated by spaces; {stray[0]} is neither.")
@@ -139,6 +164,8 @@ def explain_equation(
     equation: str, operands: Sequence[tuple[str, Sequence[str]]], sizes: Mapping[str, int]
 ) -> str | None:
     """Why an equation does not fit these operands (names and axes), in their names; None where it does."""
+    if any("..." in axes for _, axes in operands):
+        return None
     inputs, _, output = equation.partition("->")
     terms = inputs.split(",")
     if len(terms) != len(operands):
