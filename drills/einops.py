@@ -3,11 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import combinations
+from itertools import combinations, pairwise
 
 from tensordrill.authoring import Rng, Tensor, WritePattern, Wrong, drill
-
-Mistake = tuple[str, str, str]  # a wrong turn's id, its pattern, and the sentence about it
 
 
 def swapped(side: str, a: str, b: str) -> str:
@@ -46,7 +44,7 @@ class Heads:
     given: Mapping[str, int]
     merged: Mapping[str, str]
     word: str = "head"
-    extra: Sequence[Mistake] = field(default_factory=tuple)
+    extra: Sequence[Wrong] = field(default_factory=tuple)
 
     @property
     def pattern(self) -> str:
@@ -71,32 +69,40 @@ class Heads:
         """The mistakes that mean something else than what is asked, and than each other."""
         seen = {self.meaning(self.pattern)}
         wrong = []
-        for name, pattern, because in (*self.extra, *self.mistakes()):
-            if (meaning := self.meaning(pattern)) not in seen:
+        for mistake in (*self.extra, *self.mistakes()):
+            if (meaning := self.meaning(str(mistake.answer))) not in seen:
                 seen.add(meaning)
-                wrong.append(Wrong(name, pattern, because))
+                wrong.append(mistake)
         return wrong
 
-    def mistakes(self) -> Iterator[Mistake]:
+    def mistakes(self) -> Iterator[Wrong]:
         for bracket in self.merged:
             names = bracket.strip("()").split()
-            for slow, fast in zip(names, names[1:], strict=False):
-                yield "layout-swapped", self.pattern.replace(bracket, swapped(bracket, slow, fast)), (
+            for slow, fast in pairwise(names):
+                yield Wrong(
+                    "layout-swapped",
+                    self.pattern.replace(bracket, swapped(bracket, slow, fast)),
                     f"You merge {slow} and {fast} the wrong way round. In brackets the first name changes slowest: "
-                    f"({slow} {fast}) goes all through {fast} before {slow} moves on by one."
+                    f"({slow} {fast}) goes all through {fast} before {slow} moves on by one.",
                 )
         side = self.right if "(" in self.left else self.left
-        names = [name for name in ("qkv", "group", "batch", "seq", self.word, "d_head") if name in re.findall(r"\w+", side)]
+        names = [
+            name for name in ("qkv", "group", "batch", "seq", self.word, "d_head") if name in re.findall(r"\w+", side)
+        ]
         for a, b in combinations(names, 2):
             name = "-".join([{"d_head": "dim", self.word: "head"}.get(axis, axis) for axis in (a, b)]) + "-swapped"
             if "(" in self.left:
-                yield name, f"{self.left} -> {swapped(self.right, a, b)}", (
-                    f"Your result has {a} and {b} the wrong way round. Its axes are to be {shown(self.wanted)}."
+                yield Wrong(
+                    name,
+                    f"{self.left} -> {swapped(self.right, a, b)}",
+                    f"Your result has {a} and {b} the wrong way round. Its axes are to be {shown(self.wanted)}.",
                 )
             else:
-                yield name, f"{swapped(self.left, a, b)} -> {self.right}", (
-                    f"You read {a} and {b} the wrong way round. einops goes by position, so the left side names the axes "
-                    f"as they are stored: {shown(self.stored)}."
+                yield Wrong(
+                    name,
+                    f"{swapped(self.left, a, b)} -> {self.right}",
+                    f"You read {a} and {b} the wrong way round. einops goes by position, so the left side names the "
+                    f"axes as they are stored: {shown(self.stored)}.",
                 )
 
 
@@ -104,13 +110,16 @@ HEAD_MAJOR = "first all numbers of head 0, then all of head 1, and so on"
 DIM_MAJOR = "first number 0 of every head, then number 1 of every head, and so on"
 # The heads apart, and the same in words.
 APART = {
-    "batch head seq d_head": "for each sequence and, within it, each head, a matrix with a row of d_head numbers per token",
-    "batch seq head d_head": "for each sequence and, within it, each token, a matrix with a row of d_head numbers per head",
-    "head batch seq d_head": "for each head and, within it, each sequence, a matrix with a row of d_head numbers per token",
+    "batch head seq d_head": "for each sequence and, within it, each head, a matrix with a row of d_head numbers per "
+    "token",
+    "batch seq head d_head": "for each sequence and, within it, each token, a matrix with a row of d_head numbers "
+    "per head",
+    "head batch seq d_head": "for each head and, within it, each sequence, a matrix with a row of d_head numbers per "
+    "token",
     "batch head d_head seq": "for each sequence and, within it, each head, a matrix with a row for each of the d_head "
     "dimensions and a column per token",
-    "seq batch head d_head": "for each token position and, within it, each sequence, a matrix with a row of d_head numbers "
-    "per head",
+    "seq batch head d_head": "for each token position and, within it, each sequence, a matrix with a row of d_head "
+    "numbers per head",
 }
 TOGETHER = {
     "batch seq": "for each sequence and, within it, each token, one vector",
@@ -136,7 +145,9 @@ class Layout:
         return DIM_MAJOR if self.dim_major else HEAD_MAJOR
 
     def split(self) -> Heads:
-        return Heads("x", f"{self.together} {self.bracket}", self.apart, {"head": self.count}, {self.bracket: "d_model"})
+        return Heads(
+            "x", f"{self.together} {self.bracket}", self.apart, {"head": self.count}, {self.bracket: "d_model"}
+        )
 
     def merge(self) -> Heads:
         return Heads("z", self.apart, f"{self.together} {self.bracket}", {}, {self.bracket: "d_model"})
@@ -155,8 +166,8 @@ def named(how: Layout, task: Heads) -> str:
             f"{how.order}.\n\nTake the heads apart. The result has the axes {shown(task.wanted)}."
         )
     return (
-        f"`z` has the axes {shown(task.stored)}. Put the heads together again: each d_model vector holds {how.order}.\n\n"
-        f"The result has the axes {shown(task.wanted)}."
+        f"`z` has the axes {shown(task.stored)}. Put the heads together again: each d_model vector holds "
+        f"{how.order}.\n\nThe result has the axes {shown(task.wanted)}."
     )
 
 
@@ -164,8 +175,8 @@ def in_words(how: Layout, task: Heads) -> str:
     """Level 2: what is stored, and what is wanted."""
     if task.given:
         return (
-            f"`x` holds, {TOGETHER[how.together]}. Each vector is made of {how.count} heads of d_head numbers: {how.order}."
-            f"\n\nWanted, {APART[how.apart]}.\n\nThe number of heads is passed as `head`."
+            f"`x` holds, {TOGETHER[how.together]}. Each vector is made of {how.count} heads of d_head numbers: "
+            f"{how.order}.\n\nWanted, {APART[how.apart]}.\n\nThe number of heads is passed as `head`."
         )
     return f"`z` holds, {APART[how.apart]}.\n\nWanted, {TOGETHER[how.together]}: {how.order}."
 
@@ -176,7 +187,9 @@ def as_code(rng: Rng, how: Layout, task: Heads) -> str:
     inner = ["d_head", "head"] if how.dim_major else ["head", "d_head"]
     flat = [*how.together.split(), *inner]
     at = apart.index("head")
-    plain = not how.dim_major and [a for a in apart if a != "head"] == [*how.together.split(), "d_head"] and rng.chance(0.7)
+    plain = (
+        not how.dim_major and [a for a in apart if a != "head"] == [*how.together.split(), "d_head"] and rng.chance(0.7)
+    )
     if task.given:
         order = ", ".join(str(flat.index(axis)) for axis in apart)
         sizes = f"-1, {how.count}" if how.dim_major else f"{how.count}, -1"
@@ -201,22 +214,22 @@ def as_written(rng: Rng) -> tuple[str, Heads]:
     written = f"batch seq d_model -> {apart}"
     task = Heads(
         "x", f"batch seq {bracket}", apart, {"heads": count}, {bracket: "d_model"}, "heads",
-        [("not-split", written, "d_model is on the left alone, and d_head on the right alone. einops splits only what the "
-          "left side shows in brackets; every name stands on both sides.")],
+        [Wrong("not-split", written, "d_model is on the left alone, and d_head on the right alone. einops splits "
+          "only what the left side shows in brackets; every name stands on both sides.")],
     )  # fmt: skip
     return (
         f"This line raises an error:\n\n```python\nrearrange(x, '{written}', heads={count})\n```\n\n"
-        f"It is to cut each d_model vector into {count} heads, as the right side says. The vector holds {order}.\n\n"
+        f"It was meant to cut each d_model vector into {count} heads, as the right side says. The vector holds {order}.\n\n"
         "Write the pattern that was meant."
     ), task
 
 
 def fused(rng: Rng) -> tuple[str, Heads]:
     """Queries, keys and values from one projection."""
-    count = rng.pick((2, 4, 6))
+    count = rng.pick((2, 4, 5, 6, 8))
     layouts = {
-        "(qkv head d_head)": "all queries, then all keys, then all values; each of them is first all of head 0, then all "
-        "of head 1, and so on",
+        "(qkv head d_head)": "all queries, then all keys, then all values; each of them is first all of head 0, then "
+        "all of head 1, and so on",
         "(head qkv d_head)": "the query, key and value of head 0, then those of head 1, and so on",
         "(qkv d_head head)": f"all queries, then all keys, then all values; each of them is {DIM_MAJOR}",
     }
@@ -242,15 +255,15 @@ def folded(rng: Rng) -> tuple[str, Heads]:
     if rng.chance():
         task = Heads("x", vectors, apart, {"head": how.count}, merged)
         return (
-            f"`torch.bmm` takes one batch axis, so the heads go into it. `x` has the axes {shown(task.stored)}; each d_model "
-            f"vector holds {how.count} heads: {how.order}.\n\nThe result has the axes {shown(task.wanted)}. Its rows are "
-            f"{batches[bracket]}, and so on."
+            f"`torch.bmm` takes one batch axis, so the heads go into it. `x` has the axes {shown(task.stored)}; each "
+            f"d_model vector holds {how.count} heads: {how.order}.\n\nThe result has the axes {shown(task.wanted)}. "
+            f"Its rows are {batches[bracket]}, and so on."
         ), task
     task = Heads("z", apart, vectors, {"head": how.count}, merged)
     return (
-        f"`torch.bmm` has left the {how.count} heads in the batch axis: `z` has the axes {shown(task.stored)}, and its rows "
-        f"are {batches[bracket]}, and so on.\n\nThe result has the axes {shown(task.wanted)}; each d_model vector holds "
-        f"{how.order}."
+        f"`torch.bmm` has left the {how.count} heads in the batch axis: `z` has the axes {shown(task.stored)}, and "
+        f"its rows are {batches[bracket]}, and so on.\n\nThe result has the axes {shown(task.wanted)}; each d_model "
+        f"vector holds {how.order}."
     ), task
 
 
@@ -270,13 +283,13 @@ def grouped(rng: Rng) -> tuple[str, Heads]:
     if rng.chance():
         task = Heads("x", vectors, apart, {"group": count, "head": size}, {bracket: "d_model"})
         return (
-            f"Grouped-query attention has {count} groups of {size} heads. `x` has the axes {shown(task.stored)}; each d_model "
-            f"vector holds {text}.\n\nTake it apart. The result has the axes {shown(task.wanted)}."
+            f"Grouped-query attention has {count} groups of {size} heads. `x` has the axes {shown(task.stored)}; each "
+            f"d_model vector holds {text}.\n\nTake it apart. The result has the axes {shown(task.wanted)}."
         ), task
     task = Heads("z", apart, vectors, {}, {bracket: "d_model"})
     return (
-        f"Grouped-query attention ends with `z`, whose axes are {shown(task.stored)}. Put the heads together: each d_model "
-        f"vector holds {text}.\n\nThe result has the axes {shown(task.wanted)}."
+        f"Grouped-query attention ends with `z`, whose axes are {shown(task.stored)}. Put the heads together: each "
+        f"d_model vector holds {text}.\n\nThe result has the axes {shown(task.wanted)}."
     ), task
 
 
@@ -305,13 +318,17 @@ def split_heads(rng: Rng) -> WritePattern:
         derived={name: product(bracket) for bracket, name in task.merged.items()},
         axes_told=rng.level > 1,
         hints=[
-            "Left of the arrow stand the axes as they are stored, right of it as they are wanted. The same names stand on "
-            "both sides.",
-            "An axis that holds several is written in brackets, the name that changes slowest first: (outer inner) goes "
-            "through every inner before the next outer.",
+            (
+                "Left of the arrow stand the axes as they are stored, right of it as they are wanted. The same names "
+                "stand on both sides."
+            ),
+            (
+                "An axis that holds several is written in brackets, the name that changes slowest first: (outer inner) "
+                "goes through every inner before the next outer."
+            ),
         ],
-        why="In an einops pattern, brackets on the left decompose an axis and brackets on the right compose one. Inside "
-        "them the first name is the outermost and changes slowest, as in a reshape of a contiguous tensor. All sizes but "
-        "one of a decomposed axis must be passed. Names mean nothing to einops: it goes by position.",
+        why="In an einops pattern, brackets on the left decompose an axis and brackets on the right compose one. "
+        "Inside them the first name is the outermost and changes slowest, as in a reshape of a contiguous tensor. "
+        "All sizes but one of a decomposed axis must be passed. Names mean nothing to einops: it goes by position.",
         wrong=task.wrong_turns(),
     )

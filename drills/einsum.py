@@ -73,47 +73,77 @@ ATTENTIONS = (
 POSITIONS = {"query": "query position", "key": "key position"}
 MIXED = {"head": "heads-mixed", "batch": "keys-unbatched", "layer": "layers-mixed", "group": "groups-mixed"}
 # Mistakes that run without a complaint where all sizes are equal, and give scores of the right rank.
-SILENT = (*MIXED.values(), "query-key-swapped", "heads-for-positions", "layout-assumed", "operand-order", "output-order")
+SILENT = (
+    *MIXED.values(),
+    "query-key-swapped",
+    "heads-for-positions",
+    "layout-assumed",
+    "operand-order",
+    "output-order",
+)
 
 
 def attention_mistakes(net: Contraction, kind: Attention) -> Iterator[Mistake]:
     queries, keys = net.operands
     if "query" in net.axes:
-        yield "query-key-swapped", net.output_swapped("query", "key"), (
-            "Your scores have key and query positions the wrong way round, so a softmax over keys would run over queries."
+        yield Mistake(
+            "query-key-swapped",
+            net.output_swapped("query", "key"),
+            "Your scores have key and query positions the wrong way round, so a softmax over keys would run over "
+            "queries.",
         )
-        yield "same-position", net.tied("query", "key"), (
+        yield Mistake(
+            "same-position",
+            net.tied("query", "key"),
             "You gave query and key positions one letter, so each position is scored against itself alone. "
-            "Every query meets every key: two letters."
+            "Every query meets every key: two letters.",
         )
         if "head" in keys:
-            yield "heads-for-positions", net.read_as(swap(queries, "head", "query"), swap(keys, "head", "key")), (
+            yield Mistake(
+                "heads-for-positions",
+                net.read_as(swap(queries, "head", "query"), swap(keys, "head", "key")),
                 "You read heads where the positions are stored: the heads of one position are scored against each "
-                "other, and no token sees another."
+                "other, and no token sees another.",
             )
-        yield "operand-order", net.misread(0, "head", "query"), f"You took head for query position in `{net.names[0]}`."
+        yield Mistake(
+            "operand-order", net.misread(0, "head", "query"), f"You took head for query position in `{net.names[0]}`."
+        )
     if "head" in keys:
-        yield "operand-order", net.misread(1, "head", "key"), f"You took head for key position in `{net.names[1]}`."
-    yield "operand-order", net.misread(1, "d_head", "key"), (
-        f"You took d_head for key position in `{net.names[1]}`, and sum over positions."
+        yield Mistake(
+            "operand-order", net.misread(1, "head", "key"), f"You took head for key position in `{net.names[1]}`."
+        )
+    yield Mistake(
+        "operand-order",
+        net.misread(1, "d_head", "key"),
+        f"You took d_head for key position in `{net.names[1]}`, and sum over positions.",
     )
-    yield "not-contracted", net.kept("d_head"), (
-        "You keep d_head after the arrow, so nothing is added up. A dot product sums it."
+    yield Mistake(
+        "not-contracted",
+        net.kept("d_head"),
+        "You keep d_head after the arrow, so nothing is added up. A dot product sums it.",
     )
     for axis in net.axes:
         if axis in MIXED and axis in keys:
             for i in (1, 0):
-                yield MIXED[axis], net.untied(i, axis), (
-                    f"In `{net.names[i]}` you gave {axis} a letter of its own, so it is summed there before anything is "
-                    f"scored. A query meets only the keys of its own {axis}: one letter in both."
+                yield Mistake(
+                    MIXED[axis],
+                    net.untied(i, axis),
+                    f"In `{net.names[i]}` you gave {axis} a letter of its own, so it is summed there before anything "
+                    f"is scored. A query meets only the keys of its own {axis}: one letter in both.",
                 )
     if "head" in net.axes:
-        yield "heads-summed", net.lost("head"), "You leave out head after the arrow, which adds up the scores of all heads."
+        yield Mistake(
+            "heads-summed",
+            net.lost("head"),
+            "You leave out head after the arrow, which adds up the scores of all heads.",
+        )
     usual = (kind.query.split(), kind.key.split())
     for read in usual, (usual[0], keys), (queries, usual[1]):
-        yield "layout-assumed", net.read_as(*read), (
+        yield Mistake(
+            "layout-assumed",
+            net.read_as(*read),
             f"You took the axes to be in the usual order. They are stored "
-            f"{axes_of(queries)} in `{net.names[0]}` and {axes_of(keys)} in `{net.names[1]}`."
+            f"{axes_of(queries)} in `{net.names[0]}` and {axes_of(keys)} in `{net.names[1]}`.",
         )
     yield from net.edits_of_output(lambda axis: POSITIONS.get(axis, axis))
 
@@ -175,13 +205,15 @@ def attention_scores(rng: Rng) -> WriteEinsum:
         code=code,
         axes_told=rng.level > 1,
         hints=[
-            "One letter for each axis. Which axes run through both tensors together, and which are paired each with each?",
-            f"Only d_head goes missing after the arrow. Write each tensor's letters in the order in which it is stored, "
-            f"and end with the letter of the {POSITIONS['key']}.",
+            "One letter for each axis. Which run through both tensors together, and which are paired each with each?",
+            (
+                "Only d_head goes missing after the arrow. Write each tensor's letters in the order in which it is "
+                f"stored, and end with the letter of the {POSITIONS['key']}."
+            ),
         ],
-        why="An index that both tensors share and the result lacks is summed: the dot product over d_head. One that they "
-        "share and the result keeps is a batch index: batch, head. One that only one of them has is free: the query's "
-        "and the key's positions, which need two letters because every query meets every key.",
+        why="An index that both tensors share and the result lacks is summed: the dot product over d_head. One that "
+        "they share and the result keeps is a batch index: batch, head. One that only one of them has is free: the "
+        "query's and the key's positions, which need two letters because every query meets every key.",
         wrong=wrong,
     )
 
@@ -209,7 +241,7 @@ SCENES = (
           "user", "users", ("follower", "author")),
     Scene("A batch of images", {"image": "images", "row": "rows", "column": "columns", "filter": "filters"},
           "channel", "channels", ("input channel", "output channel")),
-    Scene("A mixture of experts", {"batch": "batches", "position": "positions", "feature": "features", "layer": "layers"},
+    Scene("A mixture of experts", {"batch": "batches", "place": "places", "feature": "features", "layer": "layers"},
           "expert", "experts", ("first choice", "second choice")),
     Scene("Sparse autoencoders", {"prompt": "prompts", "neuron": "neurons", "run": "runs", "layer": "layers"},
           "latent", "latents", ("encoder latent", "decoder latent")),
@@ -223,7 +255,7 @@ SCENES = (
           "optimizer", "optimizers", ("old optimizer", "new optimizer")),
 )  # fmt: skip
 NAMES = ("ABC", "PQR", "UVW", "xyz", "abc")
-# What an axis of the scene's thing does: nothing special; stands twice in a tensor; two tensors' are paired each with each.
+# What the scene's thing does: nothing special; stands twice in a tensor; two tensors' are paired each with each.
 PLAIN, DIAGONAL, TWIN = range(3)
 MAX_RANK = 4
 
@@ -246,7 +278,7 @@ class Story:
         sides = iter(self.scene.sides)
         twice = operand.count(self.scene.thing) > 1
         words = [next(sides) if twice and axis == self.scene.thing else axis for axis in operand]
-        return listed([self.scene.thing if self.twins and axis == self.twins[1] else axis for axis in words])
+        return listed([self.scene.thing if self.twins and axis in self.twins else axis for axis in words])
 
 
 def story(rng: Rng, operands: int, labels: int, mode: int) -> Story:
@@ -259,12 +291,19 @@ def story(rng: Rng, operands: int, labels: int, mode: int) -> Story:
     plurals = {**scene.nouns, scene.thing: scene.things}
     if mode != TWIN:
         return Story(net, scene, {}, plurals)
-    one, other = scene.thing, f"other_{scene.thing}"
     first, second = net.names[:2]
-    says = {one: f"{one} of `{first}`", other: f"{one} of `{second}`"}
+    one, other = twins(scene, first, second)
+    says = {one: f"{scene.thing} of `{first}`", other: f"{scene.thing} of `{second}`"}
     if first == second:
         says = {one: one, other: f"other {one}"}
     return Story(net, scene, says, plurals, (one, other))
+
+
+def twins(scene: Scene, first: str, second: str) -> tuple[str, str]:
+    """What the axes of the scene's thing are called in two tensors, or in one tensor that is used twice."""
+    if first == second:
+        return scene.thing, f"other_{scene.thing}"
+    return f"{scene.thing}_{first}", f"{scene.thing}_{second}"
 
 
 def contraction(rng: Rng, scene: Scene, operands: int, labels: int, mode: int) -> Contraction:
@@ -280,12 +319,13 @@ def contraction(rng: Rng, scene: Scene, operands: int, labels: int, mode: int) -
 
 def twin(rng: Rng, scene: Scene, operands: int, labels: int) -> Contraction:
     """Two tensors over the same kind of thing, or one with itself, whose things are paired each with each."""
-    one, other = scene.thing, f"other_{scene.thing}"
     pool = rng.sample(tuple(scene.nouns), labels - 2)
     names = rng.pick(NAMES)[:operands]
-    first = rng.shuffled([one, *rng.sample(pool, rng.integer(1, min(MAX_RANK - 1, len(pool))))])
-    if rng.chance(0.4):
+    if alone := rng.chance(0.4):
         names = names[0] * 2 + names[1 : operands - 1]
+    one, other = twins(scene, names[0], names[1])
+    first = rng.shuffled([one, *rng.sample(pool, rng.integer(1, min(MAX_RANK - 1, len(pool))))])
+    if alone:
         second = [other if axis == one else axis for axis in first]
     else:
         second = rng.shuffled([other, *rng.sample(pool, rng.integer(1, min(MAX_RANK - 1, len(pool))))])
@@ -308,9 +348,7 @@ def sound(net: Contraction) -> bool:
     """Whether there is something to work out, and every operand has to do with the rest."""
     if len(net.operands) == 1:
         return bool(net.summed) or len(net.axes) < len(net.operands[0])
-    return all(
-        any(axis in net.output or len(net.owners(axis)) > 1 for axis in operand) for operand in net.operands
-    )
+    return all(any(axis in net.output or len(net.owners(axis)) > 1 for axis in operand) for operand in net.operands)
 
 
 def named(rng: Rng, told: Story) -> str:
@@ -381,7 +419,8 @@ def loop(rng: Rng, net: Contraction) -> tuple[Contraction, str]:
         tuple(letter[axis] for axis in net.output),
     )
     lengths: dict[str, str] = {}
-    guards, factors = [], []
+    guards: list[str] = []
+    factors = []
     spare = iter(rng.sample([c for c in "abcdefgh" if c not in net.names], 2))
     guarded = rng.chance(0.6)
     for name, axes in zip(net.names, net.operands, strict=True):
@@ -418,7 +457,8 @@ def structure(rng: Rng) -> Story:
 def random(rng: Rng) -> WriteEinsum:
     """An arbitrary contraction, told in words or as a loop."""
     told = structure(rng)
-    net, say, code = told.net, told.say, ""
+    net, code = told.net, ""
+    say: Callable[[str], str] = told.say
     sizes: dict[str, int | str] = {}
     if rng.level == 1:
         prompt = named(rng, told)
@@ -440,18 +480,17 @@ def random(rng: Rng) -> WriteEinsum:
         code=code,
         axes_told=rng.level > 1,
         hints=hints(net, say),
-        why="In an einsum every index has one letter. Tensors that share a letter run along it together; a letter missing "
-        "after the arrow is summed; one that stands twice in a tensor takes its diagonal; the letters after the arrow "
-        "give the order of the result's axes.",
+        why="In an einsum every index has one letter. Tensors that share a letter run along it together; a letter "
+        "missing after the arrow is summed; one that stands twice in a tensor takes its diagonal; the letters after "
+        "the arrow give the order of the result's axes.",
         wrong=net.wrong_turns(net.single_edits(say)),
     )
 
 
 def hints(net: Contraction, say: Callable[[str], str]) -> list[str]:
-    summed = f"Summed, so missing after the arrow: {listed([say(a) for a in net.summed])}." if net.summed else (
-        "Nothing is summed: every letter stands after the arrow."
+    summed = (
+        f"Summed, so missing after the arrow: {listed([say(a) for a in net.summed])}."
+        if net.summed
+        else "Nothing is summed: every letter stands after the arrow."
     )
-    return [
-        f"You need {len(net.axes)} letters: one for each index that runs on its own, however many tensors it runs through.",
-        summed,
-    ]
+    return [f"You need {len(net.axes)} letters: one for each index that runs on its own.", summed]

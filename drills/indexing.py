@@ -6,8 +6,6 @@ from itertools import combinations
 
 from tensordrill.authoring import Rng, Tensor, WriteExpression, Wrong, drill
 
-Turn = tuple[str, str, str]  # a wrong turn's id, its expression, and the sentence about it
-
 
 def shown(axes: str) -> str:
     return f"({axes.replace(' ', ', ')})"
@@ -17,14 +15,21 @@ def aligned(name: str, axes: str, target: str) -> str:
     """The tensor, indexed with None so that it broadcasts against the target: `pad[:, None]`."""
     if target.endswith(axes):
         return name
-    missing = target.split()[target.split().index(axes.split()[0]) :]
-    index = [":" if axis in axes.split() else "None" for axis in missing]
+    own, whole = axes.split(), target.split()
+    index = [":" if axis in own else "None" for axis in whole[whole.index(own[0]) :]]
     while index[-1] == ":":
         index.pop()
     return f"{name}[{', '.join(index)}]"
 
 
 # --- where
+
+
+def elsewhere(mask: "Mask", index: str) -> str:
+    """The mask with its None in another place than in that index, where there is another."""
+    if index != f"{mask.name}[:, None]":
+        return f"{mask.name}[:, None]"
+    return f"{mask.name}[..., None]" if " " in mask.axes else index
 
 
 @dataclass(frozen=True)
@@ -39,7 +44,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class Scene:
-    """A tensor, masks over some of its axes, and what may take an entry's place: a number, or a tensor's name and axes."""
+    """A tensor, masks over some of its axes, and what may take an entry's place: a number, or a tensor and its axes."""
 
     tensor: Tensor
     masks: Sequence[Mask]
@@ -74,7 +79,13 @@ SCENES = (
             Mask("noisy", "batch seq d_model", DROP, "the entry is noise"),
             Mask("prompt", "seq", KEEP, "the position belongs to the prompt"),
         ),
-        (("0", None), ("clean", "batch seq d_model"), ("mean", "d_model"), ("average", "batch d_model"), ("level", "batch")),
+        (
+            ("0", None),
+            ("clean", "batch seq d_model"),
+            ("mean", "d_model"),
+            ("average", "batch d_model"),
+            ("level", "batch"),
+        ),
     ),
     Scene(
         Tensor("latents", ("token", "latent")),
@@ -186,56 +197,85 @@ class Choice:
 
     @property
     def expression(self) -> str:
-        return self.where(self.index(self.masks[0]), keep=self.masks[0].keep) if len(self.masks) == 1 else (
-            self.where(self.keeps)
+        return (
+            self.where(self.index(self.masks[0]), keep=self.masks[0].keep)
+            if len(self.masks) == 1
+            else (self.where(self.keeps))
         )
 
     def where(self, condition: str, *, keep: bool = True, put: str = "") -> str:
         x, put = self.scene.tensor.name, put or self.put
         return f"torch.where({condition}, {x}, {put})" if keep else f"torch.where({condition}, {put}, {x})"
 
-    def mistakes(self) -> Iterator[Turn]:
+    def mistakes(self) -> Iterator[Wrong]:
         x, fill = self.scene.tensor.name, "-inf" if self.fill == INF else self.fill
         mask = self.masks[0]
         if len(self.masks) == 1:
             condition, keep = self.index(mask), mask.keep
             truth = "stays" if keep else "is replaced"
-            yield "inverted-mask", self.where(condition, keep=not keep), (
-                f"The mask is the wrong way round: where `{mask.name}` is True, the entry {truth}."
+            yield Wrong(
+                "inverted-mask",
+                self.where(condition, keep=not keep),
+                f"The mask is the wrong way round: where `{mask.name}` is True, the entry {truth}.",
             )
             if condition != mask.name:
-                yield "mask-misaligned", self.where(mask.name, keep=keep), (
+                yield Wrong(
+                    "mask-misaligned",
+                    self.where(mask.name, keep=keep),
                     f"`{mask.name}` lines up with the last axes of `{x}`, but its axes are {shown(mask.axes)}: "
-                    "broadcasting aligns from the right. Give it the missing axes with None."
+                    "broadcasting aligns from the right. Give it the missing axes with None.",
                 )
+                if (misplaced := elsewhere(mask, condition)) != condition:
+                    yield Wrong(
+                        "none-misplaced",
+                        self.where(misplaced, keep=keep),
+                        f"The None is not where `{mask.name}` lacks an axis: it has {shown(mask.axes)}, `{x}` has "
+                        f"{shown(self.scene.axes)}.",
+                    )
             if self.scene.axes.startswith(mask.axes):
-                yield "selected", f"{x}[{'' if keep else '~'}{mask.name}]", (
-                    "Indexing with a mask picks out the entries and loses the shape. The result is as large as "
-                    f"`{x}`."
+                yield Wrong(
+                    "selected",
+                    f"{x}[{'' if keep else '~'}{mask.name}]",
+                    f"Indexing with a mask picks out the entries and loses the shape. The result is as large as `{x}`.",
                 )
         else:
-            yield "inverted-mask", self.where(self.drops), "You keep what is to be replaced, and replace what is to stay."
-            yield "either-for-both", self.where(self.keeps.replace("&", "|")), (
-                "An entry stays only where both conditions hold; you keep it where one of them does."
+            yield Wrong(
+                "inverted-mask",
+                self.where(self.drops),
+                "You keep what is to be replaced, and replace what is to stay.",
+            )
+            yield Wrong(
+                "either-for-both",
+                self.where(self.keeps.replace("&", "|")),
+                "An entry stays only where both conditions hold; you keep it where one of them does.",
             )
             for one, other in self.masks, self.masks[::-1]:
                 sign = "" if one.keep else "~"
-                yield "one-mask-forgotten", self.where(sign + self.index(one)), f"`{other.name}` has no say in your result."
+                yield Wrong(
+                    "one-mask-forgotten",
+                    self.where(sign + self.index(one)),
+                    f"`{other.name}` has no say in your result.",
+                )
                 turned = f"{sign}{self.index(one)} & {'~' if other.keep else ''}{self.index(other)}"
-                yield "one-mask-inverted", self.where(turned), (
+                yield Wrong(
+                    "one-mask-inverted",
+                    self.where(turned),
                     f"`{other.name}` is the wrong way round: where it is True, the entry "
-                    f"{'may stay' if other.keep else 'is replaced'}."
+                    f"{'may stay' if other.keep else 'is replaced'}.",
                 )
         if self.fill != "0":
-            yield "zeroed", f"{x} * ({self.keeps})", f"Multiplying by a mask puts 0 there; {fill} is wanted."
+            wanted = f"the entry of `{fill}`" if self.fill_axes else fill
+            yield Wrong("zeroed", f"{x} * ({self.keeps})", f"Multiplying by a mask puts 0 there; {wanted} is wanted.")
         if self.fill_axes and self.put != self.fill:
             keep, condition = (mask.keep, self.index(mask)) if len(self.masks) == 1 else (True, self.keeps)
-            yield "fill-misaligned", self.where(condition, keep=keep, put=self.fill), (
+            yield Wrong(
+                "fill-misaligned",
+                self.where(condition, keep=keep, put=self.fill),
                 f"`{self.fill}` lines up with the last axes of `{x}`, but its axes are {shown(self.fill_axes)}. "
-                "Give it the missing axes with None."
+                "Give it the missing axes with None.",
             )
         changed = f"{x}.copy_({self.expression})" if self.fill_axes else f"{x}.masked_fill_({self.drops}, {self.fill})"
-        yield "in-place", changed, f"That writes into `{x}` itself. A new tensor is wanted."
+        yield Wrong("in-place", changed, f"That writes into `{x}` itself. A new tensor is wanted.")
 
 
 def choice(rng: Rng, *, broadcasts: bool) -> Choice:
@@ -322,33 +362,42 @@ def as_loop(told: Choice) -> str:
     ).replace(f"        {x}[", "        out[")
 
 
-def puzzle(told: Choice, prompt: str, code: str = "", size: int | None = None) -> WriteExpression:
+ALIGN = (
+    "Broadcasting lines axes up from the right. Where a tensor lacks an axis further left or in the middle, index it "
+    "with None there."
+)
+CHOOSE = "torch.where(condition, a, b) takes from a where the condition is True, from b elsewhere. ~ turns a mask over."
+
+
+def puzzle(told: Choice, prompt: str, code: str = "", size: int = 0) -> WriteExpression:
     misaligned = told.put != told.fill or any(told.index(mask) != mask.name for mask in told.masks)
     tensors = told.tensors
-    sizes = dict.fromkeys(dict.fromkeys(axis for t in tensors for axis in t.axes), size) if size else {}
+    sizes: dict[str, int | str] = {axis: size for t in tensors for axis in t.axes} if size else {}
     return WriteExpression(
         prompt=prompt,
         tensors=tensors,
         output=told.scene.tensor.axes,
         reference_expression=told.expression,
-        sizes={axis: n for axis, n in sizes.items() if n},
+        sizes=sizes,
         code=code,
         hints=[
             "Which entries stay? Is the mask True for them, or for the others?",
-            "Broadcasting lines axes up from the right. Where a tensor lacks an axis further left or in the middle, index "
-            "it with None there." if misaligned else
-            "torch.where(condition, a, b) takes from a where the condition is True, from b elsewhere. ~ turns a mask over.",
+            ALIGN if misaligned else CHOOSE,
         ],
-        why="torch.where(condition, a, b) chooses entry by entry: a where the condition is True, else b. x.masked_fill(mask, "
-        "value) writes the value where the mask is True. All of them broadcast, from the right. Masks come in two "
-        "conventions, True for what stays and True for what goes; ~ turns one into the other, & and | join two.",
-        wrong=[Wrong(*turn) for turn in told.mistakes()],
+        why="torch.where(condition, a, b) chooses entry by entry: a where the condition is True, else b. "
+        "x.masked_fill(mask, value) writes the value where the mask is True. All of them broadcast, from the right. "
+        "Masks come in two conventions, True for what stays and True for what goes; ~ turns one into the other, & "
+        "and | join two.",
+        wrong=list(told.mistakes()),
     )
 
 
 # Where only the first `lengths` positions of a row are real, or only the last ones: the condition, and its slips.
 SIDES = {
-    "first": ("{at} < lengths[:, None]", "{at} <= lengths[:, None]", "{at} >= lengths[:, None]", "{at}[:, None] < lengths"),
+    "first": (
+        "{at} < lengths[:, None]", "{at} <= lengths[:, None]", "{at} >= lengths[:, None]",
+        "{at}[:, None] < lengths",
+    ),
     "last": (
         "{at} >= {n} - lengths[:, None]", "{at} >= {n} - 1 - lengths[:, None]", "{at} < {n} - lengths[:, None]",
         "{at}[:, None] >= {n} - lengths",
@@ -379,29 +428,31 @@ def by_length(rng: Rng) -> WriteExpression:
     shown_fill = "-inf" if fill == INF else fill
     wrong = [
         Wrong("off-by-one", boundary,
-             "You keep one position too many: positions count from 0, so the first n of them end at n - 1, and the last n of "
-             "N begin at N - n."),
+             "You keep one position too many: positions count from 0, so the first n of them end at n - 1, and the "
+             "last n of N begin at N - n."),
         Wrong("inverted-mask", inverted, "You keep the padding, and replace what is real."),
-        Wrong("mask-misaligned", wrong_axis, f"Your comparison has the axes ({along}, {rows}): each position is judged by "
-              f"the length of another row. Positions run along {along}, lengths along {rows}."),
+        Wrong("mask-misaligned", wrong_axis, f"Your comparison has the axes ({along}, {rows}): each position is "
+              f"judged by the length of another row. Positions run along {along}, lengths along {rows}."),
     ]  # fmt: skip
     if fill != "0":
         zeroed = f"{x} * ({conditions[0]})"
         wrong.append(Wrong("zeroed", zeroed, f"Multiplying by a mask puts 0 there; {shown_fill} is wanted."))
     return WriteExpression(
-        prompt=f"`{x}` is stored {shown(' '.join(axes))}. `lengths`, stored ({rows}), holds a whole "
-        f"number n for each {row}, 0 or more and less than the size of {along}.\n\n"
-        f"Of each {row}, only the {side} n positions along {along} are real. Return `{x}` with {shown_fill} at all others.",
+        prompt=f"`{x}` is stored {shown(' '.join(axes))}. `lengths`, stored ({rows}), holds a whole number n for each "
+        f"{row}, 0 or more and less than the size of {along}.\n\nOf each {row}, only the {side} n positions along "
+        f"{along} are real. Return `{x}` with {shown_fill} at all others.",
         tensors=[tensor, Tensor("lengths", (rows,), f"index:{along}")],
         output=tensor.axes,
         reference_expression=right,
         hints=[
             "Number the positions with torch.arange, and compare each with each row's length.",
-            "A comparison broadcasts too: positions as the last axis, lengths as a column, `lengths[:, None]`. Then give "
-            "the mask the axes that it still lacks.",
+            (
+                "A comparison broadcasts too: positions as the last axis, lengths as a column, `lengths[:, None]`. "
+                "Then give the mask the axes that it still lacks."
+            ),
         ],
-        why="A mask is often a comparison of positions with a number for each row: torch.arange(size) against a column. "
-        "Positions start at 0, so the first n of them are those below n.",
+        why="A mask is often a comparison of positions with a number for each row: torch.arange(size) against a "
+        "column. Positions start at 0, so the first n of them are those below n.",
         wrong=wrong,
     )
 

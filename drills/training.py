@@ -1,81 +1,58 @@
 """Training: the loop, its optimizer, and the ways in which it fails without a word."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import FixLine, OrderLines, Rng, Wrong, drill
 
 OPTIMIZERS = (
-    "torch.optim.SGD(model.parameters(), lr=0.1)",
-    "torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)",
-    "torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.01)",
-    "torch.optim.Adam(model.parameters(), lr=0.01)",
-    "torch.optim.AdamW(model.parameters(), lr=0.01)",
-    "torch.optim.RMSprop(model.parameters(), lr=0.01)",
+    "torch.optim.SGD({}.parameters(), lr=0.1)",
+    "torch.optim.SGD({}.parameters(), lr=0.05, momentum=0.9)",
+    "torch.optim.SGD({}.parameters(), lr=0.1, weight_decay=0.01)",
+    "torch.optim.Adam({}.parameters(), lr=0.01)",
+    "torch.optim.AdamW({}.parameters(), lr=0.01)",
+    "torch.optim.RMSprop({}.parameters(), lr=0.01)",
 )
 
 
 # --- the order of a training step
 
-
-@dataclass(frozen=True)
-class Task:
-    """What a batch is for: the name and number of the outputs, the targets, and the loss."""
-
-    output: str
-    width: int
-    targets: str
-    loss: str
-
-
-TASKS = (
-    Task("prediction", 1, "torch.randn(8, 1)", "F.mse_loss({}, {})"),
-    Task("prediction", 2, "torch.randn(8, 2)", "F.huber_loss({}, {})"),
-    Task("logits", 3, "torch.randint(3, (8,))", "F.cross_entropy({}, {})"),
-    Task("logits", 1, "torch.rand(8, 1).round()", "F.binary_cross_entropy_with_logits({}, {})"),
-)
-
-
-@dataclass(frozen=True)
-class Extra:
-    """A further line of the loop: what makes it possible, what the prompt says of it, and where it belongs."""
-
-    line: str
-    setup: str
-    told: str
-    before_step: bool
-    wrong: Sequence[tuple[str, str, str]]  # id, the line that it was wrongly put before ("" for the end), because
-
-
-CLIP = Extra(
-    "nn.utils.clip_grad_norm_(model.parameters(), 0.05)",
-    "",
-    "No update uses a gradient whose norm is above 0.05.",
-    before_step=True,
-    wrong=[
-        ("clip-before-backward", "loss.backward()", "The gradients were clipped before backward() had made them."),
-        ("clip-after-step", "", "The gradients were clipped after step() had used them."),
-    ],
-)
-SCHEDULER = Extra(
-    "scheduler.step()",
-    "scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)",
-    "The first update has the learning rate that the optimizer was made with; after each update it is halved.",
-    before_step=False,
-    wrong=[
-        ("scheduler-before-optimizer", "optimizer.step()", "scheduler.step() ran before the optimizer's, so the first "
-         "learning rate was never used."),
-    ],
-)  # fmt: skip
-AVERAGE = Extra(
-    "average.lerp_(model[0].weight.detach(), 0.5)",
-    "average = model[0].weight.detach().clone()",
-    "After each update, `average` moves half-way to the new weights.",
-    before_step=False,
-    wrong=[("average-before-step", "optimizer.step()", "The average followed the weights from before the update.")],
+TASKS = (  # the loss, how many outputs it is for, and the targets of a batch
+    ("F.mse_loss({}, {})", 1, "torch.randn(8, 1)"),
+    ("F.huber_loss({}, {})", 2, "torch.randn(8, 2)"),
+    ("F.l1_loss({}, {})", 1, "torch.randn(8, 1)"),
+    ("F.cross_entropy({}, {})", 3, "torch.randint(3, (8,))"),
+    ("F.binary_cross_entropy_with_logits({}, {})", 1, "torch.rand(8, 1).round()"),
 )
 STEP = "optimizer.step()"
-OBSERVED = {"the weights": "list(model.parameters())", "the gradients": "[p.grad for p in model.parameters()]"}
+CLIP = "nn.utils.clip_grad_norm_(model.parameters(), 0.05)"
+SCHEDULER = "scheduler.step()"
+AVERAGE = "average.lerp_(model[0].weight.detach(), 0.5)"
+TOLD = {
+    CLIP: "No update uses a gradient whose norm is above 0.05.",
+    SCHEDULER: "The first update has the learning rate that the optimizer was made with; each update halves it.",
+    AVERAGE: "After each update, `average` moves half-way to the new weights.",
+}
+NEEDED = {
+    SCHEDULER: "scheduler = torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)",
+    AVERAGE: "average = model[0].weight.detach().clone()",
+}
+BECAUSE = {
+    "zero-before-step": "zero_grad() stood between backward() and step(), so step() found no gradient.",
+    "zero-last": "The first update had the old gradients too: clear them before backward() adds to them.",
+    "zero-between-halves": "zero_grad() threw the first half's gradient away.",
+    "step-first": "step() ran before backward(), with the gradients of the batch before.",
+    "step-before-backward": "step() ran after zero_grad() and before backward(): there were no gradients.",
+    "step-between-halves": "step() ran before the second half had added its gradient.",
+    "gradient-thrown-away": "zero_grad() cleared what backward() had made, before the next step() could use it.",
+    "changed-under-backward": "step() changed weights in place that a backward pass after it still needed.",
+    "used-before-made": "A line used what a later line makes: the model's output, or the loss.",
+    "clip-before-backward": "The gradients were clipped before backward() had made them.",
+    "clip-half": "Only the first half's gradient was clipped.",
+    "clip-after-step": "The gradients were clipped after step() had used them.",
+    "scheduler-before-optimizer": "scheduler.step() ran before the first learning rate had been used.",
+    "average-before-step": "The average moved towards the weights from before the update.",
+}
 
 
 def moved(lines: Sequence[str], line: str, before: str) -> list[str]:
@@ -85,122 +62,403 @@ def moved(lines: Sequence[str], line: str, before: str) -> list[str]:
     return [*rest[:place], line, *rest[place:]]
 
 
-def order_of_step(lines: Sequence[str], zero: str) -> list[Wrong]:
-    """The wrong turns of zero_grad, forward, loss, backward, step, between which other lines may stand."""
-    forward, _, backward = [line for line in lines if line != zero][:3]
-    return [
-        Wrong("zero-before-step", moved(lines, zero, STEP),
-              "zero_grad() stood between backward() and step(), so step() found no gradient and nothing was learned."),
-        Wrong("zero-last", moved(lines, zero, ""),
-              "The first update still had the gradients that were left behind: clear them before backward() adds to them."),
-        Wrong("step-first", moved(lines, STEP, lines[0]),
-              "step() ran before backward(): each update used the gradients of the batch before, the first those left behind."),
-        Wrong("step-before-backward", moved(lines, STEP, backward),
-              "step() ran after zero_grad() and before backward(), so it found no gradient and nothing was learned."),
-        Wrong("gradient-thrown-away", moved(moved(lines, STEP, lines[0]), zero, ""),
-              "zero_grad() cleared what backward() had made, before the next step() could use it."),
-        Wrong("changed-under-backward", moved(moved(lines, zero, backward), STEP, zero),
-              "step() changed weights in place that the backward pass of this loss still needed."),
-        Wrong("used-before-made", moved(lines, backward, forward),
-              "A line used what a later line makes: the model's output, or the loss."),
-    ]  # fmt: skip
-
-
-def ordered(setup: Sequence[str], lines: Sequence[str], told: str, wrong: Sequence[Wrong], **more: str) -> OrderLines:
+def loop(
+    rng: Rng, task: tuple[str, int, str], lines: Sequence[str], told: str, wrong: dict[str, list[str]]
+) -> OrderLines:
+    """The puzzle with those lines in a right order."""
+    features, hidden = rng.integer(2, 6), rng.integer(4, 9)
+    activation = rng.pick(["Tanh", "GELU", "SiLU", "Sigmoid"])
+    extras = [line for line in lines if line in TOLD]
+    observe = {"the weights": "list(model.parameters())", "the gradients": "[p.grad for p in model.parameters()]"}
+    setup = [
+        f"batches = [(torch.randn(8, {features}), {task[2]}) for _ in range(3)]",
+        f"model = nn.Sequential(nn.Linear({features}, {hidden}), nn.{activation}(), nn.Linear({hidden}, {task[1]}))",
+        f"optimizer = {rng.pick(OPTIMIZERS).format('model')}",
+        *(NEEDED[line] for line in extras if line in NEEDED),
+        "model(batches[0][0]).sum().backward()  # the sanity check",
+    ]
     return OrderLines(
-        prompt=f"A sanity check has left gradients behind. Put the lines of the loop in order. {told}",
+        prompt=" ".join(
+            ["A sanity check has left gradients behind. Put the lines of the loop in order.", told]
+            + [TOLD[line] for line in extras]
+        ),
         setup="\n".join(setup),
         around="for x, y in batches:",
         lines=lines,
-        observe=OBSERVED | more,
-        wrong=wrong,
+        observe=observe | ({"the average": "average"} if AVERAGE in lines else {}),
+        wrong=[Wrong(name, order, BECAUSE[name]) for name, order in wrong.items()],
         hints=[
-            "backward() adds to .grad, and step() reads it. What is in .grad before each of the two runs?",
-            "Each line needs what others make: the loss needs the output, backward() the loss, step() the gradients. "
-            "Only then ask where the old gradients must be gone.",
+            "backward() adds to .grad, and step() reads it. What is in .grad before each of the two?",
+            "Output, loss, backward() and step() each need the one before. By when must the old gradients be gone?",
         ],
-        why="backward() adds to .grad, whatever is there; step() uses what it finds; zero_grad() empties it. So the old "
-        "gradients are cleared at any point before backward() adds the new ones, and nothing but changes to the gradient "
-        "itself, such as clipping, stands between backward() and step().",
+        why="backward() adds to .grad, whatever is there; step() uses what it finds; zero_grad() empties it. So the "
+        "old gradients are cleared at any point before backward() adds new ones. Only what changes the gradient, such "
+        "as clipping, stands between backward() and step(); what follows the update, such as a scheduler, comes after it.",
     )
 
 
-def toy(rng: Rng, task: Task) -> list[str]:
-    """The lines that make batches, a model, its optimizer and stale gradients."""
-    features, hidden = rng.integer(2, 6), rng.integer(4, 9)
-    between = rng.pick(["Tanh", "GELU", "SiLU", "Sigmoid"])
-    return [
-        f"batches = [(torch.randn(8, {features}), {task.targets}) for _ in range(3)]",
-        f"model = nn.Sequential(",
-        f"    nn.Linear({features}, {hidden}), nn.{between}(), nn.Linear({hidden}, {task.width})",
-        ")",
-        f"optimizer = {rng.pick(OPTIMIZERS)}",
-        "model(batches[0][0]).sum().backward()  # the sanity check",
-    ]
-
-
-def in_one(rng: Rng, extras: Sequence[Extra]) -> OrderLines:
-    """One loss for each batch, and the further lines."""
+def one_loss(rng: Rng, extras: Sequence[str]) -> OrderLines:
+    """A loss for each batch, and further lines."""
     task = rng.pick(TASKS)
     zero = rng.pick(["optimizer.zero_grad()", "model.zero_grad()"])
-    before = [extra.line for extra in extras if extra.before_step]
-    after = [extra.line for extra in extras if not extra.before_step]
-    loss = f"loss = {task.loss.format(task.output, 'y')}"
-    lines = [zero, f"{task.output} = model(x)", loss, "loss.backward()", *before, STEP, *after]
-    wrong = order_of_step(lines, zero)
-    wrong += [
-        Wrong(name, moved(lines, extra.line, place), said) for extra in extras for name, place, said in extra.wrong
-    ]
-    told = [
-        "Every update uses the gradient of its own batch's loss, and nothing else.",
-        *(extra.told for extra in extras),
-    ]
-    setup = [*toy(rng, task), *(extra.setup for extra in extras if extra.setup)]
-    return ordered(setup, lines, " ".join(told), wrong, **({"the average": "average"} if AVERAGE in extras else {}))
+    output = rng.pick(["out", "logits" if "entropy" in task[0] else "prediction"])
+    forward, loss, backward = f"{output} = model(x)", f"loss = {task[0].format(output, 'y')}", "loss.backward()"
+    after = [line for line in extras if line != CLIP]
+    lines = [zero, forward, loss, backward, *([CLIP] if CLIP in extras else []), STEP, *after]
+    wrong = {
+        "zero-before-step": moved(lines, zero, STEP),
+        "zero-last": moved(lines, zero, ""),
+        "step-first": moved(lines, STEP, zero),
+        "step-before-backward": moved(lines, STEP, backward),
+        "gradient-thrown-away": moved(moved(lines, STEP, forward), zero, ""),
+        "changed-under-backward": moved(moved(lines, zero, backward), STEP, zero),
+        "used-before-made": moved(lines, backward, forward),
+    }
+    if CLIP in extras:
+        wrong["clip-before-backward"] = moved(lines, CLIP, backward)
+        wrong["clip-after-step"] = moved(lines, CLIP, "")
+    if SCHEDULER in extras:
+        wrong["scheduler-before-optimizer"] = moved(lines, SCHEDULER, STEP)
+    if AVERAGE in extras:
+        wrong["average-before-step"] = moved(lines, AVERAGE, STEP)
+    return loop(rng, task, lines, "Every update uses the gradient of its own batch's loss and nothing else.", wrong)
 
 
-def in_halves(rng: Rng, clip: bool) -> OrderLines:  # noqa: FBT001
+def two_halves(rng: Rng, extras: Sequence[str]) -> OrderLines:
     """Two losses for each batch, whose gradients add up."""
     task = rng.pick(TASKS)
-    zero = "optimizer.zero_grad()"
-    a, b = (f"{name} = {task.loss.format(f'model({x})', y)} / 2"
-            for name, x, y in (("first", "x[:4]", "y[:4]"), ("second", "x[4:]", "y[4:]")))  # fmt: skip
-    back_a, back_b = "first.backward()", "second.backward()"
-    clips = [CLIP.line] if clip else []
-    lines = [zero, a, back_a, b, back_b, *clips, STEP]
-    wrong = [
-        Wrong("zero-between-halves", moved(lines, zero, b), "zero_grad() threw the first half's gradient away."),
-        Wrong("zero-before-step", moved(lines, zero, STEP),
-              "zero_grad() stood between backward() and step(), so step() found no gradient and nothing was learned."),
-        Wrong("zero-last", moved(lines, zero, ""),
-              "The first update still had the gradients that were left behind: clear them before backward() adds to them."),
-        Wrong("step-between-halves", moved(lines, STEP, b), "step() ran before the second half had added its gradient."),
-        Wrong("step-first", moved(lines, STEP, zero),
-              "step() ran before backward(): each update used the gradients of the batch before, the first those left behind."),
-        Wrong("changed-under-backward", [zero, a, b, back_a, STEP, back_b, *clips],
-              "step() changed weights in place that the backward pass of the second half still needed."),
-        Wrong("used-before-made", moved(lines, back_a, a), "backward() ran before its loss was made."),
-    ]  # fmt: skip
-    if clip:
-        wrong += [
-            Wrong("clip-half", moved(lines, CLIP.line, b), "The first half's gradient was clipped, and not the sum."),
-            Wrong(
-                "clip-before-backward", moved(lines, CLIP.line, a), "The gradients were clipped before they were made."
-            ),
-            Wrong("clip-after-step", moved(lines, CLIP.line, ""), CLIP.wrong[1][2]),
-        ]
-    told = "To save memory, each batch is run in two halves. Every update uses the gradient of `first + second`, and " \
-           "nothing else." + (f" {CLIP.told}" if clip else "")  # fmt: skip
-    return ordered(toy(rng, task), lines, told, wrong)
+    zero = rng.pick(["optimizer.zero_grad()", "model.zero_grad()"])
+    a, back_a = f"first = {task[0].format('model(x[:4])', 'y[:4]')} / 2", "first.backward()"
+    b, back_b = f"second = {task[0].format('model(x[4:])', 'y[4:]')} / 2", "second.backward()"
+    lines = [zero, a, back_a, b, back_b, *extras, STEP]
+    wrong = {
+        "zero-between-halves": moved(lines, zero, b),
+        "zero-before-step": moved(lines, zero, STEP),
+        "zero-last": moved(lines, zero, ""),
+        "step-between-halves": moved(lines, STEP, b),
+        "step-first": moved(lines, STEP, zero),
+        "changed-under-backward": [zero, a, b, back_a, STEP, back_b, *extras],
+        "used-before-made": moved(lines, back_a, a),
+    }
+    if CLIP in extras:
+        wrong["clip-half"] = moved(lines, CLIP, b)
+        wrong["clip-before-backward"] = moved(lines, CLIP, a)
+        wrong["clip-after-step"] = moved(lines, CLIP, "")
+    told = "To save memory, each batch is run in two halves; every update uses the gradient of `first + second` and "
+    return loop(rng, task, lines, told + "nothing else.", wrong)
 
 
 @drill(levels=3, lesson="The training loop")
 def loop_order(rng: Rng) -> OrderLines:
     """The lines of a training step, in order."""
     if rng.level == 1:
-        return in_one(rng, [])
+        return one_loss(rng, [])
     if rng.level == 2:  # noqa: PLR2004
-        return in_one(rng, [rng.pick([CLIP, SCHEDULER, AVERAGE])])
+        return one_loss(rng, [rng.pick([CLIP, SCHEDULER, AVERAGE])])
     if rng.chance():
-        return in_halves(rng, clip=rng.chance())
-    return in_one(rng, rng.pick([[CLIP, SCHEDULER], [CLIP, AVERAGE], [SCHEDULER, AVERAGE]]))
+        return two_halves(rng, rng.pick([[], [CLIP]]))
+    return one_loss(rng, rng.pick([[CLIP, SCHEDULER], [CLIP, AVERAGE], [SCHEDULER, AVERAGE]]))
+
+
+# --- the line that is wrong
+
+# A hidden set-up: layers of one shape start alike, and dropout has one mask for each shape. So a repair that makes a
+# layer anew, or runs the model once more, is judged by what it trains, not by how many random numbers it draws.
+STEADY = """
+    def _drawn(*shape):
+        return torch.rand(shape, generator=torch.Generator().manual_seed(torch.initial_seed() + sum(shape)))
+
+    def _reset(self):
+        with torch.no_grad():
+            for parameter in self.parameters():
+                parameter.copy_(2 * _drawn(*parameter.shape) - 1)
+
+    nn.Linear.reset_parameters = _reset
+    nn.Dropout.forward = lambda self, x: x * (_drawn(*x.shape) >= self.p) / (1 - self.p) if self.training else x
+"""
+HISTORY = {
+    "the history": "[float(value) for value in history]",
+    "whether the history holds a graph": "any(getattr(value, 'requires_grad', False) for value in history)",
+}
+TOTAL = {"the total": "float(total)", "whether the total holds a graph": "getattr(total, 'requires_grad', False)"}
+
+
+@dataclass(frozen=True)
+class Broken:
+    """One line made wrong: its name, and how it reads wrong and right. Wrong turns are `(id, line, text, because)`."""
+
+    name: str
+    bug: str
+    repair: str
+    wrong: Sequence[tuple[str, str, str, str]]
+    hint: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Right:
+    """A right program: its lines and their depth, under their names, and the name of the model's output."""
+
+    lines: dict[str, str]
+    depth: dict[str, int]
+    output: str
+
+    @property
+    def call(self) -> str:
+        """The name of the line that calls the loss function."""
+        return "losses" if "losses" in self.lines else "loss"
+
+    @property
+    def evaluates(self) -> bool:
+        return "epochs" in self.lines
+
+
+def softmax(rng: Rng, right: Right) -> Broken:
+    name = rng.pick(["forward", right.call, *(["head"] if "head" in right.lines else [])])
+    bug = f"{right.lines['forward']}.softmax(dim=-1)"
+    call, argument = right.lines[right.call], right.output
+    if name == "head":
+        bug = f"{right.lines['head'].replace('= ', '= nn.Sequential(')}, nn.Softmax(dim=-1))"
+    elif name == right.call:
+        argument = f"{right.output}.softmax(dim=-1)"
+        bug = call.replace(f"({right.output},", f"({argument},")
+    likelihood = call.replace(f"cross_entropy({right.output},", f"nll_loss({argument},")
+    kept = "cross_entropy still gets probabilities. It takes logits, and applies the softmax itself."
+    over_batch = "That normalises over the batch. cross_entropy takes logits: no softmax goes before it."
+    unlogged = "nll_loss takes log-probabilities, and here it gets probabilities."
+    return Broken(
+        name,
+        bug,
+        right.lines[name],
+        [
+            ("softmax-kept", name, bug.replace("dim=-1", "dim=1"), kept),
+            ("softmax-over-batch", name, bug.replace("dim=-1", "dim=0"), over_batch),
+            ("nll-of-probabilities", right.call, likelihood, unlogged),
+        ],
+        "What does the loss function take: probabilities, log-probabilities or logits?",
+        "cross_entropy takes logits: it is log_softmax and nll_loss in one. Probabilities run too, but the second "
+        "softmax flattens them: gradients shrink, and the loss cannot come near 0.",
+    )
+
+
+def broadcast(_rng: Rng, right: Right) -> Broken:
+    call = right.lines[right.call]
+    added = "loss = losses.sum()"
+    if right.call == "loss":
+        added = call.replace("mean", "sum") if "mean" in call else call.replace(" y)", ' y, reduction="sum")')
+    kept = "Every prediction still meets every target: (8, 1) against (8,) broadcasts to (8, 8)."
+    summed = "Every prediction still meets every target, (8, 1) against (8,), and now all 64 are added up."
+    return Broken(
+        "forward",
+        "prediction = model(x)",
+        right.lines["forward"],
+        [
+            ("broadcast-kept", right.call, call.replace(" y", " y.unsqueeze(0)"), kept),
+            ("added-up", "loss", added, summed),
+        ],
+        "What is the shape of `prediction`, what of `y`, and what of their difference?",
+        "A model that ends in one output gives (N, 1), and targets often come as (N,). Their difference broadcasts to "
+        "(N, N), which pulls every prediction to the mean target. mse_loss only warns. Give both the same shape.",
+    )
+
+
+def evaluating(_rng: Rng, right: Right) -> Broken:
+    output, _, model = right.lines["forward"].partition(" = ")
+    zero = right.lines["zero"]
+    other = zero.replace("model", "optimizer") if "model" in zero else zero.replace("optimizer", "model")
+    kept = "The model still trains in eval mode, in which its dropout does nothing."
+    on_output = "The model's own dropout still does nothing, and now its outputs are dropped instead."
+    first = "A new model is in training mode, so the first epoch is right; the evaluation after it ends that mode."
+    wrong = [
+        ("eval-kept", "zero", other, kept),
+        ("dropout-on-output", "forward", f"{output} = F.dropout({model})", on_output),
+    ]
+    return Broken(
+        "mode",
+        "model.eval()",
+        "model.train()",
+        [*wrong, ("first-epoch-only", "mode", "pass", first)] if right.evaluates else wrong,
+        "Which layers behave differently in training and in evaluation? Which mode are they in, and when?",
+        "train() and eval() set the mode of every layer below: dropout and batch norm look at it, gradients do not. "
+        "The mode stays until it is set again, so set it before each phase.",
+    )
+
+
+def graph(_rng: Rng, right: Right) -> Broken:
+    log = right.lines["log"]
+    bug = log.replace(".item()", "")
+    carried = "What is kept still carries the graph of every batch behind it, and the memory of its activations."
+    last = "That keeps the last loss alone."
+    too_early = "backward() needs the graph that detach() takes away. Only what is kept must be without it."
+    if log.startswith("history"):
+        value = bug.removeprefix("history.append(").removesuffix(")")
+        still, only = f"history += [{value}]", f"history = [{value}.item()]"
+    else:
+        still, only = "total = total + loss", "total = loss.item()"
+    return Broken(
+        "log",
+        bug,
+        log,
+        [
+            ("graph-kept", "log", still, carried),
+            ("last-only", "log", only, last),
+            ("detached-before-backward", "loss", f"{right.lines['loss']}.detach()", too_early),
+        ],
+        "What is kept for after the loop, and what does it hold on to besides a number?",
+        "A loss is a tensor with a graph. Kept, or added to a running total, it keeps every batch's graph alive, and "
+        "memory grows until there is none. Keep loss.item(), float(loss) or loss.detach().",
+    )
+
+
+def left_out(_rng: Rng, right: Right) -> Broken:
+    optimizer = right.lines["optimizer"]
+    unknown = "The optimizer was made before the head was part of the model, and still does not hold its parameters."
+    alone = "Now the head is trained, and nothing else."
+    return Broken(
+        "optimizer",
+        optimizer,
+        optimizer.replace("model.parameters()", "[*model.parameters(), *head.parameters()]"),
+        [
+            ("head-left-out", "head", f"{right.lines['head']}.requires_grad_()", unknown),
+            ("head-only", "optimizer", optimizer.replace("model", "head"), alone),
+        ],
+        "Which tensors does the optimizer hold, and when did it get them?",
+        "An optimizer holds the tensors that it was given when it was made. A layer that joins the model later gets "
+        "gradients, and no updates. Make the optimizer last, or use add_param_group.",
+    )
+
+
+def rewrapped(_rng: Rng, right: Right) -> Broken:
+    leaf = "That is a leaf: backward() fills its own .grad, and no parameter's."
+    none = "detach() leaves backward() no graph to go through."
+    number = "item() gives a Python number, which has no backward()."
+    return Broken(
+        "loss",
+        "loss = torch.tensor(losses.mean().item(), requires_grad=True)",
+        right.lines["loss"],
+        [
+            ("graph-cut", "loss", "loss = losses.mean().detach().requires_grad_()", leaf),
+            ("no-graph", "loss", "loss = losses.mean().detach()", none),
+            ("plain-number", "loss", "loss = losses.mean().item()", number),
+        ],
+        "Follow the gradient back from the loss. Which line does it not get through?",
+        "A tensor that is made of a number has no history. requires_grad=True makes it a leaf, so backward() runs, and "
+        "ends right there: no parameter gets a gradient, and step() changes nothing.",
+    )
+
+
+BUGS = (softmax, broadcast, evaluating, graph, left_out, rewrapped)
+
+
+def right_program(rng: Rng, bug: Callable[[Rng, Right], Broken]) -> Right:
+    """A right program with room for the bug: at level 1 for nothing else, at 2 for others, at 3 with an evaluation."""
+    more, epochs = rng.level > 1, rng.level > 2  # noqa: PLR2004
+    classes = bug is softmax or (bug is not broadcast and rng.chance())
+    head = bug is left_out or epochs or (more and rng.chance(0.6))
+    dropout = bug is evaluating or more
+    width, output = (3, "logits") if classes else (1, "prediction")
+    features, hidden = rng.integer(3, 6), rng.integer(5, 9)
+    layers = [
+        f"nn.Linear({features}, {hidden})",
+        "nn.Tanh()" if head or not dropout else "",
+        "nn.Dropout()" if dropout else "",
+        "" if head else f"nn.Linear({hidden}, {width})",
+    ]
+    targets = "torch.randint(3, (8,))" if classes else "torch.randn(8)"
+    applied = "model(x)" if classes else "model(x).squeeze(-1)"
+    loss = "F.cross_entropy({}, y)" if classes else "F.mse_loss({}, y)"
+    called = loss.format(output)
+    if per_example := bug is rewrapped or (more and rng.chance(0.3)):
+        called = called.replace(" y)", ' y, reduction="none")')
+    elif not classes and rng.chance():
+        called = "(prediction - y).square().mean()"
+    history = epochs or rng.chance()
+    recorded = more or bug is graph
+    inner = [
+        ("forward", f"{output} = {applied}"),
+        ("losses", f"losses = {called}" if per_example else ""),
+        ("loss", "loss = losses.mean()" if per_example else f"loss = {called}"),
+        ("backward", "loss.backward()"),
+        ("step", STEP),
+    ]
+    inner.insert(rng.pick([0, 3, 5]), ("zero", rng.pick(["optimizer.zero_grad()", "model.zero_grad()"])))
+    kept = loss.format(applied) if epochs else "loss"
+    log = ("log", (f"history.append({kept}.item())" if history else "total += loss.item()") if recorded else "")
+    mode = ("mode", "model.train()" if dropout else "")
+    outer = [
+        ("data", f"batches = [(torch.randn(8, {features}), {targets}) for _ in range({rng.integer(3, 5)})]"),
+        ("model", f"model = nn.Sequential({', '.join(layer for layer in layers if layer)})"),
+        ("head", f"head = nn.Linear({hidden}, {width})" if head else ""),
+        ("attach", "model.head = head" if head else ""),
+        ("optimizer", f"optimizer = {rng.pick(OPTIMIZERS).format('model')}"),
+        ("start", ("history = []" if history else "total = 0.0") if recorded else ""),
+    ]
+    if epochs:
+        blocks = [
+            [*outer, ("epochs", "for epoch in range(2):")],
+            [mode, ("loop", "for x, y in batches[1:]:")],
+            inner,
+            [
+                ("evaluate", "model.train(False)" if bug is evaluating or rng.chance(0.3) else "model.eval()"),
+                ("held out", "x, y = batches[0]"),
+                log,
+            ],
+        ]
+        depths = [0, 1, 2, 1]
+    else:
+        blocks, depths = [[*outer, mode, ("loop", "for x, y in batches:")], [*inner, log]], [0, 1]
+    return Right(
+        {name: line for block in blocks for name, line in block if line},
+        {name: depth for block, depth in zip(blocks, depths, strict=True) for name, _ in block},
+        output,
+    )
+
+
+def promises(right: Right) -> list[str]:
+    """What the program should do, the opposite of its bug among it."""
+    head = ", its head included," if "head" in right.lines else ""
+    without = ", as numbers or as tensors without a graph"
+    found = [
+        "has as its loss the mean cross-entropy of the labels `y`, under one softmax of the last linear layer's outputs"
+        if right.output == "logits"
+        else "has as its loss the mean squared difference between each example's prediction and its own target in `y`",
+        f"updates all parameters of `model`{head} after each batch",
+    ]
+    if "mode" in right.lines:
+        found.append("uses dropout while it trains" + (", and not while it evaluates" if right.evaluates else ""))
+    if right.lines.get("start") == "total = 0.0":
+        found.append("ends with the sum of the batches' losses in `total`, a number or a tensor without a graph")
+    elif right.evaluates:
+        found.append("ends with the loss on the held-out batch after each epoch in `history`" + without)
+    elif "start" in right.lines:
+        found.append("ends with the loss of each batch in `history`" + without)
+    return found
+
+
+@drill(after=["training.loop-order"], levels=3, lesson="The training loop")
+def spot_the_bug(rng: Rng) -> FixLine:
+    """One line that breaks the training without a word."""
+    bug = rng.pick(BUGS)
+    right = right_program(rng, bug)
+    broken = bug(rng, right)
+    names = list(right.lines)
+    if bug is left_out:
+        names.remove("attach")
+        names.insert(names.index("optimizer") + 1, "attach")
+    lines = right.lines | {broken.name: broken.bug}
+    observe = {"the weights": "list(model.parameters())"}
+    if "start" in lines:
+        observe |= TOTAL if lines["start"] == "total = 0.0" else HISTORY
+    return FixLine(
+        prompt="One line of this program is wrong, though it runs. Replace it, so that the program\n\n- "
+        + ";\n- ".join(promises(right))
+        + ".",
+        setup=STEADY,
+        program="\n".join("    " * right.depth[name] + lines[name] for name in names),
+        bug=broken.bug,
+        repair=broken.repair,
+        observe=observe,
+        wrong=[Wrong(key, f"{names.index(at) + 1}: {text}", said) for key, at, text, said in broken.wrong],
+        hints=[broken.hint, f"Look at line {names.index(broken.name) + 1}."],
+        why=broken.why,
+    )

@@ -1,17 +1,25 @@
-"""A contraction as data: the axes of its operands and of its result, and the single edits that people make by mistake."""
+"""A contraction as data: the axes of its operands and of its result, and the edits that people make by mistake."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, permutations
 from string import ascii_lowercase
+from typing import NamedTuple
 
 from tensordrill.puzzles import Tensor, Wrong
 from tensordrill.puzzles.einsum import letters_for
 
 Axes = tuple[str, ...]
 Terms = tuple[str, ...]  # an equation's letters: a term for each operand, then the result's
-Mistake = tuple[str, Terms, str]  # a wrong turn's id, what is typed, and the sentence about it
+
+
+class Mistake(NamedTuple):
+    """A wrong turn's id, the equation that is typed, and the sentence about it."""
+
+    id: str
+    terms: Terms
+    because: str
 
 
 @dataclass(frozen=True)
@@ -111,12 +119,12 @@ class Contraction:
             for p, q in combinations(range(len(operand)), 2):
                 term = list(self.terms[i])
                 term[p], term[q] = term[q], term[p]
-                yield "operand-order", self._with_term(i, "".join(term)), because
+                yield Mistake("operand-order", self._with_term(i, "".join(term)), because)
 
     def edits_of_output(self, say: Callable[[str], str] = str) -> Iterator[Mistake]:
         """Axes that are lost, kept or swapped after the arrow."""
         for axis in self.output:
-            yield (
+            yield Mistake(
                 "axis-lost",
                 self.lost(axis),
                 f"You leave out {say(axis)} after the arrow, which sums it; it is to be kept.",
@@ -124,10 +132,10 @@ class Contraction:
         for axis in self.summed:
             because = f"You keep {say(axis)} after the arrow; it is to be summed, so its letter stands only before it."
             for at in range(len(self.output) + 1):
-                yield "axis-kept", self.kept(axis, at), because
+                yield Mistake("axis-kept", self.kept(axis, at), because)
         for a, b in combinations(self.output, 2):
             because = f"Your result has {say(a)} and {say(b)} the wrong way round: {say(a)} comes before {say(b)}."
-            yield "output-order", self.output_swapped(a, b), because
+            yield Mistake("output-order", self.output_swapped(a, b), because)
 
     def _edits_of_diagonals(self, say: Callable[[str], str]) -> Iterator[Mistake]:
         for i, (name, operand) in enumerate(zip(self.names, self.operands, strict=True)):
@@ -136,7 +144,7 @@ class Contraction:
                     f"You gave the two {say(axis)} axes of `{name}` different letters, which lets in every pair. "
                     "One letter twice takes the diagonal."
                 )
-                yield "diagonal-lost", self.undiagonal(i, axis), because
+                yield Mistake("diagonal-lost", self.undiagonal(i, axis), because)
 
     def _edits_of_letters(self, say: Callable[[str], str]) -> Iterator[Mistake]:
         owners = {axis: self.owners(axis) for axis in self.axes}
@@ -146,11 +154,14 @@ class Contraction:
                     f"In `{self.names[i]}` you gave {say(axis)} a letter of its own, so it is summed there on its own. "
                     "An axis along which several tensors run together has one letter in all of them."
                 )
-                yield "not-tied", self.untied(i, axis), because
+                yield Mistake("not-tied", self.untied(i, axis), because)
         for a, b in combinations(self.axes, 2):
             if not set(owners[a]) & set(owners[b]):
-                because = f"You gave {say(a)} and {say(b)} one letter, so they run together. They are independent: two letters."
-                yield "tied", self.tied(a, b), because
+                because = (
+                    f"You gave {say(a)} and {say(b)} one letter, so they run together. "
+                    "They are independent: two letters."
+                )
+                yield Mistake("tied", self.tied(a, b), because)
 
     def _with_term(self, i: int, term: str) -> Terms:
         return (*self.terms[:i], term, *self.terms[i + 1 :])

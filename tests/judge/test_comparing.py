@@ -13,9 +13,7 @@ from tensordrill.puzzles import Said
 NAN, INF = math.nan, math.inf
 
 
-def tensor(
-    *elements: bool | complex, shape: tuple[int, ...] | None = None, dtype: str = "float64"
-) -> TensorValue:
+def tensor(*elements: bool | complex, shape: tuple[int, ...] | None = None, dtype: str = "float64") -> TensorValue:
     return TensorValue(dtype, (len(elements),) if shape is None else shape, elements)
 
 

@@ -12,7 +12,7 @@ from tensordrill.judge.values import MAX_ELEMENTS, BadReplyError, Items, Scalar,
 
 
 def one(node: object) -> bytes:
-    return json.dumps([[{"values": [["it", node]]}]]).encode()
+    return json.dumps([[[{"values": [["it", node]]}]]]).encode()
 
 
 def packed(form: str, *numbers: float) -> str:
@@ -36,7 +36,7 @@ def packed(form: str, *numbers: float) -> str:
     ],
 )
 def test_honest(node: object, value: Value) -> None:
-    [[observed]] = read_reply(one(node), 1, 1)
+    [[[observed]]] = read_reply(one(node), [(1, 1)])
     assert observed.values == (("it", value),)
 
 
@@ -48,13 +48,14 @@ def test_honest(node: object, value: Value) -> None:
         b"[]",
         b"{}",
         b"[[]]",
-        b"[[{}]]",
-        b'[[{"values": []}], [{"values": []}]]',
-        b'[[{"values": [], "correct": true}]]',
-        b'[[{"values": [], "raised": ["E", "m", 1]}]]',
-        b'[[{"raised": ["E", "m"]}]]',
-        b'[[{"raised": ["E", "m", "1"]}]]',
-        b'[[{"verdict": "correct"}]]',
+        b"[[[]]]",
+        b"[[[{}]]]",
+        b'[[[{"values": []}], [{"values": []}]]]',
+        b'[[[{"values": [], "correct": true}]]]',
+        b'[[[{"values": [], "raised": ["E", "m", 1]}]]]',
+        b'[[[{"raised": ["E", "m"]}]]]',
+        b'[[[{"raised": ["E", "m", "1"]}]]]',
+        b'[[[{"verdict": "correct"}]]]',
         b"[" * 100_000,
         one(["tensor", "float64", [2], packed("d", 1.0)]),
         one(["tensor", "float64", [1], packed("d", 1.0, 2.0)]),
@@ -77,7 +78,7 @@ def test_honest(node: object, value: Value) -> None:
 )
 def test_forged(reply: bytes) -> None:
     with pytest.raises(BadReplyError):
-        read_reply(reply, 1, 1)
+        read_reply(reply, [(1, 1)])
 
 
 def test_deeply_nested() -> None:
@@ -85,7 +86,7 @@ def test_deeply_nested() -> None:
     for _ in range(100):
         node = ["list", [node]]
     with pytest.raises(BadReplyError):
-        read_reply(one(node), 1, 1)
+        read_reply(one(node), [(1, 1)])
 
 
 json_values = st.recursive(
@@ -98,7 +99,7 @@ json_values = st.recursive(
 @given(json_values)
 def test_anything_else_is_refused_and_nothing_worse(data: object) -> None:
     try:
-        read_reply(json.dumps(data).encode(), 1, 1)
+        read_reply(json.dumps(data).encode(), [(1, 1)])
     except BadReplyError:
         return
     assert isinstance(data, list)
@@ -107,4 +108,4 @@ def test_anything_else_is_refused_and_nothing_worse(data: object) -> None:
 @given(st.binary())
 def test_noise_is_refused(data: bytes) -> None:
     with pytest.raises(BadReplyError):
-        read_reply(data, 1, 1)
+        read_reply(data, [(1, 1)])

@@ -14,6 +14,7 @@ from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle, structure
 
 ENOUGH_SEEDS = 1000  # from here on a drill is held to the number of structures that it promises
+_CHUNK = 50  # puzzles that are made and vetted together
 
 _judge: Judge | None = None
 
@@ -72,19 +73,23 @@ def check_level(drill: Drill, level: int, seeds: int, judge: Judge) -> Report:
     hashes, structures = set[str](), set[str]()
     confused: set[str] = set()
     certified = 0
-    for seed in range(seeds):
-        try:
-            puzzle = drill.puzzle(seed, level)
+    for start in range(0, seeds, _CHUNK):
+        chunk = range(start, min(start + _CHUNK, seeds))
+        made = {seed: _made(drill, seed, level) for seed in chunk}
+        puzzles = {seed: puzzle for seed, puzzle in made.items() if isinstance(puzzle, Puzzle)}
+        found = {seed: [puzzle] for seed, puzzle in made.items() if isinstance(puzzle, str)}
+        for (seed, puzzle), (certificate, wrong) in zip(
+            puzzles.items(), judge.vet(list(puzzles.values())), strict=True
+        ):
             hashes.add(puzzle.hash)
             structures.add(structure(puzzle))
-            confused.update(judge.certify(puzzle).confused)
-            found = problems_of(puzzle, judge)
-        except Exception as error:  # noqa: BLE001 -- whatever a generator raises is a finding about that generator
-            found = [f"The generator raises {type(error).__name__}: {error}"]
-        certified += not found
-        problems.update(found)
-        for problem in found:
-            first.setdefault(problem, seed)
+            confused.update(certificate.confused)
+            found[seed] = [*_incomplete(puzzle), *wrong]
+        for seed, sentences in found.items():
+            certified += not sentences
+            problems.update(sentences)
+            for problem in sentences:
+                first.setdefault(problem, seed)
     promised = drill.structures[level - 1]
     if seeds >= ENOUGH_SEEDS and len(structures) < promised:
         problems[
@@ -106,23 +111,27 @@ def check_level(drill: Drill, level: int, seeds: int, judge: Judge) -> Report:
 
 def problems_of(puzzle: Puzzle, judge: Judge) -> list[str]:
     """What keeps a puzzle from being asked: each a sentence that says what to change."""
-    certificate = judge.certify(puzzle)
-    found = list(certificate.problems)
+    [(_, found)] = judge.vet([puzzle])
+    return [*_incomplete(puzzle), *found]
+
+
+def _incomplete(puzzle: Puzzle) -> list[str]:
+    missing = []
     if len(puzzle.hints) < 2:  # noqa: PLR2004 -- a nudge, and then more
-        found.append("It has fewer than two hints.")
+        missing.append("It has fewer than two hints.")
     if not puzzle.why.strip():
-        found.append("It has no `why`.")
-    if found:
-        return found
-    if not (verdict := judge.grade(puzzle, judge.solution(puzzle))).correct:
-        found.append(f"Its own solution is judged {verdict.status}: {verdict.feedback}")
-    for wrong, text in zip(puzzle.wrong, judge.wrong_answers(puzzle), strict=True):
-        verdict = judge.grade(puzzle, text)
-        if verdict.correct:
-            found.append(f"Its wrong turn {wrong.id!r}, typed, is judged correct.")
-        elif verdict.wrong_turn != wrong.id:
-            found.append(f"Its wrong turn {wrong.id!r} is taken for {verdict.wrong_turn!r} ({verdict.status}).")
-    return found
+        missing.append("It has no `why`.")
+    return missing
+
+
+def _made(drill: Drill, seed: int, level: int) -> Puzzle | str:
+    """The puzzle, or what its generator raises: whatever that is, it is a finding about the generator."""
+    try:
+        puzzle = drill.puzzle(seed, level)
+        _ = puzzle.hash  # builds the wrong turns, where an `Edit` may fail
+    except Exception as error:  # noqa: BLE001
+        return f"The generator raises {type(error).__name__}: {error}"
+    return puzzle
 
 
 def _start() -> None:

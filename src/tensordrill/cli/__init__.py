@@ -1,5 +1,6 @@
 """The commands. Each is a file of its own, imported only when it is called."""
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -21,10 +22,19 @@ _COMMANDS = {
 }
 
 
-@click.group(cls=LazyGroup, lazy=_COMMANDS, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=LazyGroup,
+    lazy=_COMMANDS,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
 @click.version_option(__version__, message="tensordrill %(version)s")
-def root() -> None:
+@click.pass_context
+def root(context: click.Context) -> None:
     """The daily drill that keeps tensors fluent."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help(), err=True)
+        context.exit(ExitCode.USAGE)
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -35,9 +45,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.stdout.flush()
     except TensordrillError as error:
         code = tell(error.message, error.hint, error.exit_code)
-    except click.exceptions.NoArgsIsHelpError as error:
-        print(error.format_message(), file=sys.stderr)
-        code = ExitCode.USAGE
     except click.UsageError as error:
         hint = f"See `{error.ctx.command_path} --help`." if error.ctx else ""
         code = tell(error.format_message(), hint, ExitCode.USAGE)
@@ -49,7 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = ExitCode.FAULT  # whoever read our output has gone (`| head`)
         _drop_output()
     except OSError as error:
-        code = tell(f"Writing the output failed: {error.strerror}.", "Is the disk full?", ExitCode.FAULT)
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+            raise
+        code = tell(f"The output cannot be written: {error.strerror}.", "What was answered is kept.", ExitCode.FAULT)
         _drop_output()
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
 

@@ -87,9 +87,9 @@ def check(names: tuple[str, ...], seeds: int, jobs: int | None, as_json: bool) -
     if seeds < 1 or (jobs is not None and jobs < 1):
         raise UsageError("--seeds and --jobs take numbers from 1.")
     drills = App().catalog.select(names)
-    console = make_console()
+    console, errors = make_console(), make_console(stderr=True)
     sound = True
-    with Progress(console=make_console(stderr=True), transient=True) as progress:
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as progress:
         task = progress.add_task("certifying", total=sum(drill.levels for drill in drills))
         for report in certify(drills, seeds, jobs or default_jobs()):
             progress.advance(task)

@@ -1,7 +1,8 @@
 """`tensordrill grade`."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterator
+from typing import IO
 
 import click
 
@@ -70,22 +71,29 @@ def _batch(source: str) -> int:
     from tensordrill.judge import Judge
 
     sound = True
-    try:
-        with click.open_file(source, encoding="utf-8", errors="replace") as lines, Judge() as judge:
-            for verdict, fine in grade_lines(_read(lines), App().catalog, judge):
-                options.print_json(verdict)
-                sound &= fine
-    except OSError as error:
-        if isinstance(error, BrokenPipeError):
-            raise
-        raise UsageError(
-            f"{source} cannot be read: {error.strerror}.", hint="--batch takes a file, or - for stdin."
-        ) from None
+    with _opened(source) as file, Judge() as judge:
+        for verdict, fine in grade_lines(_lines(file, source), App().catalog, judge):
+            options.print_json(verdict)
+            sound &= fine
     return ExitCode.OK if sound else ExitCode.FAULT
 
 
-def _read(lines: Iterable[str]) -> Iterable[str]:
-    yield from lines
+def _opened(source: str) -> IO[str]:
+    try:
+        return click.open_file(source, encoding="utf-8-sig", errors="replace")
+    except OSError as error:
+        raise _unreadable(source, error) from None
+
+
+def _lines(file: IO[str], source: str) -> Iterator[str]:
+    try:
+        yield from file
+    except OSError as error:
+        raise _unreadable(source, error) from None
+
+
+def _unreadable(source: str, error: OSError) -> UsageError:
+    return UsageError(f"{source} cannot be read: {error.strerror}.", hint="--batch takes a file, or - for stdin.")
 
 
 def _stdin() -> str:

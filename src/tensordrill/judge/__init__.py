@@ -3,6 +3,7 @@
 `Judge` is what the rest of tensordrill uses. torch is imported in `zygote` and `running` alone, which run elsewhere.
 """
 
-from tensordrill.judge.client import Certificate, Judge
+from tensordrill.judge.certifying import Certificate
+from tensordrill.judge.client import Judge
 
 __all__ = ["Certificate", "Judge"]

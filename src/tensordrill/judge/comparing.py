@@ -103,13 +103,22 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
 
 
 def unlike(
-    expected: Sequence[object], got: Sequence[object], tolerance: tuple[float, float], slack: float = 1.0
+    expected: Sequence[complex], got: Sequence[complex], tolerance: tuple[float, float], slack: float = 1.0
 ) -> frozenset[int]:
     """The positions at which two flat tensors differ."""
     if expected == got:
         return frozenset()
     relative, absolute = tolerance
-    finite = [abs(e) for e in expected if isinstance(e, int | float | complex) and _finite(e)]
+    top = max(map(abs, expected), default=0.0)
+    if math.isfinite(top):
+        near, far = slack * relative, slack * absolute * max(1.0, top)
+        # `not <=` rather than `>`: a NaN that came is not near anything.
+        return frozenset(
+            i
+            for i, (e, g) in enumerate(zip(expected, got, strict=True))
+            if e != g and not abs(e - g) <= near * abs(e) + far
+        )
+    finite = [abs(e) for e in expected if _finite(e)]
     scaled = (relative, absolute * max([1.0, *finite]))
     return frozenset(i for i, (e, g) in enumerate(zip(expected, got, strict=True)) if not _alike(e, g, scaled, slack))
 

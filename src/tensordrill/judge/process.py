@@ -59,7 +59,7 @@ class Zygote:
             self._line(time.monotonic() + START_S)
             self._ready = True
 
-    def ask(self, request: dict[str, object]) -> Reply:
+    def ask(self, request: list[dict[str, object]]) -> Reply:
         """Run a request in a fresh child. Raises ZygoteDiedError."""
         self.wait_ready()
         deadline = time.monotonic() + self._limits.wall_s + _SLACK_S

@@ -8,6 +8,7 @@ import math
 import random
 import traceback
 import types
+from typing import Any, TypedDict
 
 import einops
 import numpy as np
@@ -23,39 +24,61 @@ _MAX_DIGITS = 3_000
 _MAX_DEPTH = 15
 
 
+class Job(TypedDict):
+    """Programs (source and what to observe), and what they run on. `dtype` is the default one."""
+
+    programs: list[Any]  # pairs; JSON makes lists of them
+    instances: list[dict[str, Any]]
+    setup: str
+    dtype: str
+
+
 class Unshowable(Exception):
     """A value that is too large or too deep to be sent."""
 
 
-def warm_up() -> None:
-    """Run what most answers do: once in the zygote, and in each child ahead of its request."""
-    source = """
+WARM_UP: list[Job] = [
+    {
+        "programs": [
+            [
+                """
 layer = nn.Linear(d, 3)
 loss = F.cross_entropy(layer(torch.einsum("nd,nd->nd", x, x)), torch.zeros(n, dtype=torch.long))
 loss.backward()
 answer = einops.rearrange(x, "n d -> (d n)").softmax(-1)
-"""
-    instance = {"sizes": {"n": 2, "d": 4}, "fill": "floats", "seed": 0, "tensors": [["x", [2, 4], "any", 0]]}
-    observe = [["answer", "answer"], ["shape", "tuple(x.shape)"], ["state", "layer.state_dict()"]]
-    ran = run({"programs": [[source, observe]], "instances": [instance], "setup": "", "dtype": "float64"})
-    assert "values" in ran[0][0], ran
+""",
+                [["answer", "answer"], ["shape", "tuple(x.shape)"], ["state", "layer.state_dict()"]],
+            ]
+        ],
+        "instances": [{"sizes": {"n": 2, "d": 4}, "fill": "floats", "seed": 0, "tensors": [["x", [2, 4], "any", 0]]}],
+        "setup": "",
+        "dtype": "float64",
+    }
+]
+"""A request that does what most answers do. What is slow the first time is then done."""
 
 
-def run(request: dict[str, object]) -> list[list[dict[str, object]]]:
-    """Each program on each instance: `{"values": [[name, value]]}` or `{"raised": [type, message, line]}`."""
-    programs, instances, setup, dtype = (request[k] for k in ("programs", "instances", "setup", "dtype"))
-    assert isinstance(programs, list)
-    assert isinstance(instances, list)
-    runs = []
-    for source, observe in programs:
-        results: list[dict[str, object]] = []
-        for instance in instances:
-            if results and results[-1].get("raised", [""])[0] == "MemoryError":  # type: ignore[index]
-                results.append(results[-1])  # filling the memory again takes seconds and says no more
-            else:
-                results.append(_one(source, observe, instance, str(setup), str(dtype)))
-        runs.append(results)
-    return runs
+def load_optimizers() -> None:
+    """Import what torch imports with the first step of an optimizer: torch._dynamo, which takes as long as torch."""
+    layer = nn.Linear(2, 2)
+    layer(torch.ones(1, 2)).sum().backward()
+    torch.optim.AdamW(layer.parameters()).step()
+
+
+def run(jobs: list[Job]) -> list[list[list[dict[str, object]]]]:
+    """Each job's programs on its instances: `{"values": [[name, value]]}` or `{"raised": [type, message, line]}`."""
+    return [[_on_instances(source, observe, job) for source, observe in job["programs"]] for job in jobs]
+
+
+def _on_instances(source: str, observe: list[list[str]], job: Job) -> list[dict[str, object]]:
+    results: list[dict[str, object]] = []
+    for instance in job["instances"]:
+        raised = results[-1].get("raised") if results else None
+        if isinstance(raised, list) and raised[0] == "MemoryError":
+            results.append(results[-1])  # filling the memory again takes seconds and says no more
+        else:
+            results.append(_one(source, observe, instance, job["setup"], job["dtype"]))
+    return results
 
 
 def scope() -> dict[str, object]:
@@ -76,7 +99,7 @@ def scope() -> dict[str, object]:
     }
 
 
-def _one(source: str, observe: list[list[str]], instance: dict, setup: str, dtype: str) -> dict[str, object]:  # type: ignore[type-arg]
+def _one(source: str, observe: list[list[str]], instance: dict[str, Any], setup: str, dtype: str) -> dict[str, object]:
     torch.set_default_dtype(getattr(torch, dtype))
     torch.set_grad_enabled(True)
     random.seed(instance["seed"])

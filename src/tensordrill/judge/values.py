@@ -80,15 +80,21 @@ class Observed:
     raised: Raised | None = None
 
 
-def read_reply(reply: bytes, programs: int, instances: int) -> list[list[Observed]]:
-    """For each program, for each instance, what was observed. Raises BadReplyError."""
+def read_reply(reply: bytes, jobs: Sequence[tuple[int, int]]) -> list[list[list[Observed]]]:
+    """For each job, for each of its programs, for each instance, what was observed. Raises BadReplyError.
+
+    `jobs` says how many programs and instances each has.
+    """
     try:
-        runs = json.loads(reply)
+        results = json.loads(reply)
     except (ValueError, RecursionError):
         raise BadReplyError("the reply is not JSON") from None
-    if not _is_list(runs, programs) or not all(_is_list(run, instances) for run in runs):
-        raise BadReplyError("the reply has the wrong number of runs")
-    return [[_observed(one) for one in run] for run in runs]
+    if not _is_list(results, len(jobs)):
+        raise BadReplyError("the reply has the wrong number of jobs")
+    for runs, (programs, instances) in zip(results, jobs, strict=True):
+        if not _is_list(runs, programs) or not all(_is_list(run, instances) for run in runs):
+            raise BadReplyError("the reply has the wrong number of runs")
+    return [[[_observed(one) for one in run] for run in runs] for runs in results]
 
 
 def _observed(node: object) -> Observed:

@@ -12,6 +12,7 @@ import os
 import select
 import signal
 import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
@@ -19,6 +20,7 @@ from tensordrill.judge.sandbox import Limits, enter
 from tensordrill.judge.values import MAX_REPLY
 
 _CHUNK = 1 << 18
+IDLE_S = 0.3
 _ended: list[int] = []
 
 
@@ -37,17 +39,26 @@ def serve(limits: Limits) -> None:
     os.dup2(os.open(os.devnull, os.O_RDWR), 0)
     os.dup2(2, 1)  # whatever a library prints must not reach the replies
     _load()
-    gc.collect()
-    gc.freeze()  # a child that collected garbage would copy every page it looks at
-    spare = _fork(limits)
+    if not _self_test(limits):
+        return
     _write(replies, b'{"ready": true}\n')
+    spare = _fork(limits)
+    with_optimizers = False
     buffer = b""
     while True:
+        if not with_optimizers and (b"optim" in buffer or not _waits(requests, IDLE_S)):
+            # They take as long to import as torch itself: done when nobody waits, or when somebody needs them.
+            with_optimizers = True
+            _kill(spare)
+            _load_optimizers()
+            spare = _fork(limits)
         while b"\n" not in buffer:
             if not (chunk := os.read(requests, _CHUNK)):
                 _kill(spare)
                 return
             buffer += chunk
+        if not with_optimizers and b"optim" in buffer:
+            continue
         line, _, buffer = buffer.partition(b"\n")
         child = spare
         _send(child, line)
@@ -61,13 +72,41 @@ def serve(limits: Limits) -> None:
 
 def _load() -> None:
     """Import torch, keep it to one thread (a fork after a parallel operation hangs the child), and warm it up."""
+    tempfile.tempdir = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 -- named, never written: a child cannot try which it may write
     import torch  # noqa: PLC0415 -- only the zygote and its children pay for it
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
     from tensordrill.judge import running  # noqa: PLC0415
 
-    running.warm_up()
+    running.run(running.WARM_UP)
+    _freeze()
+
+
+def _load_optimizers() -> None:
+    from tensordrill.judge import running  # noqa: PLC0415 -- loaded before
+
+    running.load_optimizers()
+    _freeze()
+
+
+def _freeze() -> None:
+    gc.collect()
+    gc.freeze()  # a child that collected garbage would copy every page it looks at
+
+
+def _self_test(limits: Limits) -> bool:
+    """Whether a child can compute at all: a fork of a process with more than one thread may hang."""
+    from tensordrill.judge import running  # noqa: PLC0415 -- loaded before
+
+    child = _fork(limits)
+    _send(child, json.dumps(running.WARM_UP).encode())
+    return _collect(child, limits)[0] == "ran"
+
+
+def _waits(requests: int, seconds: float) -> bool:
+    """Whether a request comes within that time."""
+    return bool(select.select([requests], [], [], seconds)[0])
 
 
 def _fork(limits: Limits, foreign: int | None = None) -> Child:
@@ -92,7 +131,7 @@ def _be_child(request: int, reply: int) -> None:
 
     # A fork shares its parent's memory page by page, and pays for each page that it is first to touch: 20 ms for a
     # first answer. Here nobody waits yet.
-    running.warm_up()
+    running.run(running.WARM_UP)
     parts = []
     while chunk := os.read(request, _CHUNK):
         parts.append(chunk)

@@ -1,10 +1,13 @@
 """A whole call typed where only its string was asked for: `torch.einsum("ij,jk->ik", A, B)`."""
 
 import ast
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 
 from tensordrill.puzzles.answers import Slip
+
+_ASSIGNED = re.compile(r"\A\s*\w+\s*=(?=\s*[\w.]+\()")  # a whole line was typed: `scores = torch.einsum(...)`
 
 
 @dataclass(frozen=True)
@@ -22,7 +25,7 @@ def read_call(text: str, *, functions: Collection[str], operands: Collection[str
 
     Raises Slip where it calls something else, or passes what the puzzle does not have.
     """
-    node = parse_expression(text)
+    node = parse_expression(_ASSIGNED.sub("", text))
     if not isinstance(node, ast.Call):
         return None
     function = ast.unparse(node.func).rpartition(".")[2]
