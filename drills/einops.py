@@ -219,8 +219,8 @@ def as_written(rng: Rng) -> tuple[str, Heads]:
     )  # fmt: skip
     return (
         f"This line raises an error:\n\n```python\nrearrange(x, '{written}', heads={count})\n```\n\n"
-        f"It was meant to cut each d_model vector into {count} heads, as the right side says. The vector holds {order}.\n\n"
-        "Write the pattern that was meant."
+        f"It was meant to cut each d_model vector into {count} heads, as the right side says. The vector holds "
+        f"{order}.\n\nWrite the pattern that was meant."
     ), task
 
 
@@ -305,10 +305,7 @@ def heads_task(rng: Rng) -> tuple[str, Heads]:
     return (as_code(rng, how, task) if rng.chance() else in_words(how, task)), task
 
 
-@drill(levels=3, lesson="Einops and einsum")
-def split_heads(rng: Rng) -> WritePattern:
-    """Split d_model into heads, and merge them back."""
-    prompt, task = heads_task(rng)
+def posed(prompt: str, task: Heads, *, axes_told: bool) -> WritePattern:
     return WritePattern(
         prompt=prompt,
         tensor=Tensor(task.tensor, task.stored),
@@ -316,7 +313,7 @@ def split_heads(rng: Rng) -> WritePattern:
         pattern=task.pattern,
         given=task.given,
         derived={name: product(bracket) for bracket, name in task.merged.items()},
-        axes_told=rng.level > 1,
+        axes_told=axes_told,
         hints=[
             (
                 "Left of the arrow stand the axes as they are stored, right of it as they are wanted. The same names "
@@ -332,3 +329,10 @@ def split_heads(rng: Rng) -> WritePattern:
         "All sizes but one of a decomposed axis must be passed. Names mean nothing to einops: it goes by position.",
         wrong=task.wrong_turns(),
     )
+
+
+@drill(levels=3, lesson="Einops and einsum")
+def split_heads(rng: Rng) -> WritePattern:
+    """Split d_model into heads, and merge them back."""
+    prompt, task = heads_task(rng)
+    return posed(prompt, task, axes_told=rng.level > 1)

@@ -1,6 +1,6 @@
 """Hooks: reading and changing what flows between the layers of a model."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
@@ -81,7 +81,38 @@ AFTERWARDS = {
     "the model afterwards": "model(tokens)",
     "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
 }
+GIVEN = "`clean[i]` is the output of `model.blocks[i]` in a run on another prompt of the same shape."
+GUIDE = (
+    "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the place of "
+    "the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
+)
+LEAVE_MODEL = "Leave `model` as you found it."
 LEAVE = "Leave `model` and `clean` as you found them."
+BLOCK, BEFORE, KEPT = "model.blocks[layer]", "model.blocks[layer - 1]", "clean[layer]"
+
+
+BECAUSE = {
+    "whole-tensor": "You replaced every position; only those asked for come from the clean run.",
+    "wrong-layer": "You patched the output of another block, or the input of this one. Blocks count from 0.",
+    "input-patched": "You replaced what goes into the block; its output was asked for.",
+    "hook-left": "Your hook stays on the model, and fires on every run after.",
+    "storing-hook-left": "The hook that stores is still on the model.",
+    "last-handle-only": "Only the last hook was removed.",
+    "nothing-returned": "Your hook returns nothing, so the output stays as it was; the clone that it changed is lost.",
+    "batch-for-position": "You indexed the first axis, which is the batch. Positions are the second.",
+    "feature-for-position": "You indexed the last axis, which is d_model. Positions are the second.",
+    "grid": "[:, pos] takes every listed position in every sequence. Pair each sequence with its own position.",
+    "cache-overwritten": "The logits are right, and the clean cache is no longer clean: you wrote into it.",
+    "bare-tensor": "The block returns a tuple, and so must the hook: of a bare tensor, [0] is the first sequence.",
+    "tuple-cloned": "The output is a tuple, which has no clone().",
+    "late-binding": "Each hook looks layer and pos up when it is called, and finds the last pair. Bind them before.",
+    "first-place-only": "Only the first pair was patched.",
+    "runs-swapped": "You patched the clean run from the other one.",
+}
+
+
+def edit(key: str, old: str, new: str) -> Edit:
+    return Edit(key, old, new, BECAUSE[key])
 
 
 def body(block: str, kept: str, at: str, output: str = "output", returned: str = "patched") -> str:
@@ -98,45 +129,44 @@ finally:
     handle.remove()"""
 
 
-def mistakes(block: str, kept: str, at: str, neighbour: str, returned: str = "patched") -> list[Edit | Wrong]:
-    """The wrong turns of `body`."""
+def mistakes(block: str, kept: str, at: str, neighbour: str, returned: str = "patched") -> list[Edit]:
+    """Wrong turns of `body`, wherever it patches."""
     write = f"patched[{at}] = {kept}[{at}]"
-    axis = at.partition(", ")[2]
+    keep = f"keep = {kept}[{at}].clone(); {kept}.copy_(patched); {kept}[{at}] = keep; patched = {kept}"
     return [
-        Edit("whole-tensor", write, f"patched = {kept}", "You replaced every position; only those asked for come from the "
-             "clean run."),
-        Edit("wrong-layer", block, neighbour, "You patched the output of another block. Blocks count from 0."),
-        Edit("hook-left", "handle.remove()", "pass", "Your hook stays on the model, and fires on every run after."),
-        Edit("nothing-returned", f"return {returned}", "pass", "Your hook returns nothing, so the output stays as it was; "
-             "the clone that it changed is lost."),
-        Edit("batch-for-position", write, f"patched[{axis}] = {kept}[{axis}]", "You indexed the first axis, which is the "
-             "batch. Positions are the second."),
-        Edit("feature-for-position", write, f"patched[..., {axis}] = {kept}[..., {axis}]", "You indexed the last axis, which "
-             "is d_model. Positions are the second."),
-        Edit("cache-overwritten", write, f"keep = {kept}[{at}].clone(); {kept}.copy_(patched); {kept}[{at}] = keep; "
-             f"patched = {kept}", "The logits are right, and the clean cache is no longer clean: you wrote into it."),
-    ]  # fmt: skip
+        edit("whole-tensor", write, f"patched = {kept}"),
+        edit("wrong-layer", block, neighbour),
+        edit("hook-left", "handle.remove()", "pass"),
+        edit("nothing-returned", f"return {returned}", "pass"),
+        edit("cache-overwritten", write, keep),
+    ]
+
+
+def axis_mistakes(kept: str, at: str) -> list[Edit]:
+    """Wrong turns of an index `:, position`."""
+    write, place = f"patched[{at}] = {kept}[{at}]", at.removeprefix(":, ")
+    return [
+        edit("batch-for-position", write, f"patched[{place}] = {kept}[{place}]"),
+        edit("feature-for-position", write, f"patched[..., {place}] = {kept}[..., {place}]"),
+    ]
 
 
 def input_patched(block: str, kept: str, at: str) -> Wrong:
-    answer = f"""\
-def hook(module, inputs):
-    patched = inputs[0].clone()
-    patched[{at}] = {kept}[{at}]
-    return patched
-handle = {block}.register_forward_pre_hook(hook)
-try:
-    return model(tokens)
-finally:
-    handle.remove()"""
-    return Wrong("input-patched", answer, "You replaced what goes into the block; its output was asked for.")
+    answer = (
+        body(block, kept, at, "inputs[0]")
+        .replace("inputs, output", "inputs")
+        .replace("register_forward_hook", "register_forward_pre_hook")
+    )
+    return Wrong("input-patched", answer, BECAUSE["input-patched"])
 
 
 def patching(
     rng: Rng,
     block: Block,
     *,
-    prompt: Sequence[str],
+    given: str = GIVEN,
+    asked: str,
+    guide: bool = False,
     signature: str,
     solution: str,
     logits: str,
@@ -145,8 +175,13 @@ def patching(
     cached: bool = True,
 ) -> WriteCode:
     """The puzzle, whose observations are the logits, the model after it, and the clean cache where one is given."""
+    told = [
+        f"`model` is a `Transformer` (its `__init__` is not shown). {given}",
+        f"{asked} Later blocks run on what you put there. {LEAVE if cached else LEAVE_MODEL}",
+        *([GUIDE] if guide else []),
+    ]
     return WriteCode(
-        prompt="\n\n".join(prompt),
+        prompt="\n\n".join(told),
         signature=signature,
         body=solution,
         axes="batch seq d_model vocab",
@@ -157,64 +192,51 @@ def patching(
         wrong=wrong,
         hints=[
             "A forward hook sees a layer's output before the next layer does. What becomes of what it returns?",
-            "Clone the output, write the clean positions into the clone, return the clone; and remove the hook by its "
-            "handle, in a `finally`.",
+            "Change a clone of the output, return it, and remove the hook by its handle, in a `finally`.",
         ],
-        why="A forward hook is called with (module, inputs, output) after the module has run. What it returns, unless it "
-        "is None, takes the output's place for everything that follows. register_forward_hook returns a handle: remove() "
-        "it when the run is over, or every later run is patched as well. In activation patching only one place comes from "
+        why="A forward hook is called with (module, inputs, output) after the module has run. What it returns, unless "
+        "it is None, takes the output's place for everything that follows. register_forward_hook returns a handle: "
+        "remove() it when the run is over, or every later run is patched as well. In activation patching only one place comes from "
         "the clean run, so that a change in the logits can be put down to that place.",
     )
 
 
-GUIDE = (
-    "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the place "
-    "of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
-)
-
-
-def one_place(rng: Rng) -> WriteCode:
-    """The layer and the position are given in the prompt."""
-    block = rng.pick([ATTENTION, AVERAGING])
-    layer = rng.integer(0, 2)
-    position, at = rng.pick([("the first position", "0"), ("position 1", "1"), ("the last position", "-1")])
-    there, kept = f"model.blocks[{layer}]", f"clean[{layer}]"
-    return patching(
-        rng,
-        block,
-        prompt=[
-            "`model` is a `Transformer` (`__init__` is not shown). `clean[i]` is the output of `model.blocks[i]` in its run "
-            "on another prompt of the same shape.",
-            f"Return the logits of `model(tokens)` with the output of `{there}` at {position} taken from `{kept}`; "
-            f"later blocks run on that. {LEAVE}",
-            GUIDE,
-        ],
-        signature="def run_patched(model, tokens, clean):",
-        solution=body(there, kept, f":, {at}"),
-        logits="run_patched(model, tokens, clean)",
-        wrong=[
-            *mistakes(there, kept, f":, {at}", f"model.blocks[{layer - 1 if layer else 1}]"),
-            input_patched(there, kept, f":, {at}"),
-        ],
-    )
-
-
-# What is asked for, the argument's name, the index, and arguments that tell it from others.
+# What is asked for, the argument's name, the index, and arguments for three layers that tell it from others.
 PLACES = (
     ("at position `pos`", "pos", ":, pos", ("0", "seq // 2", "seq - 1")),
     ("at position `start` and all after it", "start", ":, start:", ("1", "seq // 2", "seq - 1")),
+    ("at all positions before `stop`", "stop", ":, :stop", ("1", "(seq + 1) // 2", "seq - 1")),
+    ("at the last `count` positions", "count", ":, -count:", ("1", "1", "(seq + 1) // 2")),
     ("at the positions in the list `positions`", "positions", ":, positions", ("[0]", "[0, seq - 1]", "[seq // 2]")),
-)
-GIVEN = "`clean[i]` is the output of `model.blocks[i]` in a run on another prompt of the same shape."
+    ("where `mask`, booleans of shape `(seq,)`, is True", "mask", ":, mask",
+     ("torch.arange(seq) % 2 == 0", "torch.arange(seq) > 0", "torch.arange(seq) == 0")),
+)  # fmt: skip
 
 
 def cases(rng: Rng, arguments: Sequence[str]) -> str:
     """First, middle and last layer, each with one of the arguments."""
-    chosen = rng.shuffled(arguments)
-    return (
-        "["
-        + ", ".join(f"({layer}, {at})" for layer, at in zip(("0", "layers // 2", "layers - 1"), chosen, strict=True))
-        + "]"
+    layers = zip(("0", "layers // 2", "layers - 1"), rng.shuffled(arguments), strict=True)
+    return f"[{', '.join(f'({layer}, {argument})' for layer, argument in layers)}]"
+
+
+def one_place(rng: Rng) -> WriteCode:
+    """The layer and the position are given in the prompt."""
+    layer = rng.integer(0, 2)
+    position, at = rng.pick([("the first position", ":, 0"), ("position 1", ":, 1"), ("the last position", ":, -1")])
+    block, kept = f"model.blocks[{layer}]", f"clean[{layer}]"
+    neighbour = f"model.blocks[{layer - 1 if layer else 1}]"
+    wrong: list[Edit | Wrong] = [*mistakes(block, kept, at, neighbour), *axis_mistakes(kept, at)]
+    if layer == 0:  # elsewhere a block's input is the output of the one before
+        wrong.append(input_patched(block, kept, at))
+    return patching(
+        rng,
+        rng.pick([ATTENTION, AVERAGING]),
+        asked=f"Return the logits of `model(tokens)` with the output of `{block}` at {position} taken from `{kept}`.",
+        guide=True,
+        signature="def run_patched(model, tokens, clean):",
+        solution=body(block, kept, at),
+        logits="run_patched(model, tokens, clean)",
+        wrong=wrong,
     )
 
 
@@ -224,18 +246,11 @@ def any_place(rng: Rng) -> WriteCode:
     return patching(
         rng,
         rng.pick([ATTENTION, AVERAGING]),
-        prompt=[
-            f"`model` is a `Transformer`. {GIVEN}",
-            f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from the clean run. "
-            f"Every block after it runs on what you put there. {LEAVE}",
-        ],
+        asked=f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from the clean run.",
         signature=f"def run_patched(model, tokens, clean, layer, {name}):",
-        solution=body("model.blocks[layer]", "clean[layer]", at),
+        solution=body(BLOCK, KEPT, at),
         logits=f"[run_patched(model, tokens, clean, *case) for case in {cases(rng, arguments)}]",
-        wrong=[
-            *mistakes("model.blocks[layer]", "clean[layer]", at, "model.blocks[layer - 1]"),
-            input_patched("model.blocks[layer]", "clean[layer]", at),
-        ],
+        wrong=[*mistakes(BLOCK, KEPT, at, BEFORE), *axis_mistakes(KEPT, at), input_patched(BLOCK, KEPT, at)],
     )
 
 
@@ -243,78 +258,51 @@ def in_tuple(rng: Rng) -> WriteCode:
     """The block returns more than the residual stream."""
     told, name, at, arguments = rng.pick(PLACES)
     returned = "patched, *output[1:]"
-    wrong = mistakes("model.blocks[layer]", "clean[layer]", at, "model.blocks[layer - 1]", returned)
-    wrong.append(
-        Edit("bare-tensor", f"return {returned}", "return patched", "A block returns a tuple, and so must the hook: from a bare "
-             "tensor, [0] takes the first sequence of the batch.")
-    )  # fmt: skip
-    wrong.append(
-        Edit("tuple-cloned", "output[0].clone()", "output.clone()", "The output is a tuple, which has no clone().")
-    )
     return patching(
         rng,
         CACHING,
-        prompt=[
-            "`model` is a `Transformer`. `clean[i]` is the first item of what `model.blocks[i]` returned in a run on "
-            "another prompt of the same shape.",
-            f"Return the logits of `model(tokens)` with that item of block `layer`'s output {told} taken from the clean "
-            f"run. {LEAVE}",
-        ],
+        given="`clean[i]` is the first item of what `model.blocks[i]` returned in a run on another prompt of that shape.",
+        asked=f"Return the logits of `model(tokens)` with that item of block `layer` {told} taken from the clean run.",
         signature=f"def run_patched(model, tokens, clean, layer, {name}):",
-        solution=body("model.blocks[layer]", "clean[layer]", at, "output[0]", returned),
+        solution=body(BLOCK, KEPT, at, "output[0]", returned),
         logits=f"[run_patched(model, tokens, clean, *case) for case in {cases(rng, arguments)}]",
-        wrong=wrong,
+        wrong=[
+            *mistakes(BLOCK, KEPT, at, BEFORE, returned),
+            *axis_mistakes(KEPT, at),
+            edit("bare-tensor", f"return {returned}", "return patched"),
+            edit("tuple-cloned", "output[0].clone()", "output.clone()"),
+        ],
     )
 
 
 def each_its_own(rng: Rng) -> WriteCode:
     """Every sequence of the batch has a position of its own."""
     at = "rows, pos"
-    patch = body("model.blocks[layer]", "clean[layer]", at)
-    write = f"patched[{at}] = clean[layer][{at}]"
-    wrong = [
-        edit
-        for edit in mistakes("model.blocks[layer]", "clean[layer]", at, "model.blocks[layer - 1]")
-        if edit.id not in ("batch-for-position", "feature-for-position")
-    ]
-    wrong.append(
-        Edit("grid", write, "patched[:, pos] = clean[layer][:, pos]", "[:, pos] takes every listed position in every "
-             "sequence. Pair each row with its own position.")
-    )  # fmt: skip
+    write = f"patched[{at}] = {KEPT}[{at}]"
+    arguments = cases(rng, ("ends", "ends", "seq - 1 - ends"))
     return patching(
         rng,
         rng.pick([ATTENTION, AVERAGING]),
-        prompt=[
-            f"`model` is a `Transformer`. {GIVEN}",
-            "`pos` is a tensor of shape `(batch,)`. Return the logits of `model(tokens)` with the output of block `layer` "
-            "taken from the clean run: in sequence `i` of the batch at position `pos[i]`, and nowhere else. Every block "
-            f"after it runs on what you put there. {LEAVE}",
-        ],
+        asked="Return the logits of `model(tokens)` with the output of block `layer` taken from the clean run: in each "
+        "sequence `i` of the batch at position `pos[i]`, and nowhere else. `pos` is a tensor of shape `(batch,)`.",
         signature="def run_patched(model, tokens, clean, layer, pos):",
-        solution=f"rows = torch.arange(len(pos))\n{patch}",
-        setup="ends = torch.arange(batch) % seq\n",
-        logits=f"[run_patched(model, tokens, clean, *case) for case in {cases(rng, ('ends', 'ends', 'seq - 1 - ends'))}]",
-        wrong=wrong,
+        solution=f"rows = torch.arange(len(pos))\n{body(BLOCK, KEPT, at)}",
+        setup="ends = torch.arange(batch) % 2 * (seq - 1)\n",
+        logits=f"[run_patched(model, tokens, clean, *case) for case in {arguments}]",
+        wrong=[*mistakes(BLOCK, KEPT, at, BEFORE), edit("grid", write, f"patched[:, pos] = {KEPT}[:, pos]")],
     )
 
 
-def many_places(rng: Rng) -> WriteCode:
-    """Several places of several layers are patched in one run."""
-    hook = """\
+HOOK_FOR = """\
 def hook_for(layer, pos):
     def hook(module, inputs, output):
         patched = output.clone()
         patched[:, pos] = clean[layer][:, pos]
         return patched
-    return hook"""
-    run = """\
+    return hook
 handles = [model.blocks[layer].register_forward_hook(hook_for(layer, pos)) for layer, pos in places]
-try:
-    return model(tokens)
-finally:
-    for handle in handles:
-        handle.remove()"""
-    late = """\
+"""
+LATE_HOOKS = """\
 handles = []
 for layer, pos in places:
     def hook(module, inputs, output):
@@ -322,73 +310,67 @@ for layer, pos in places:
         patched[:, pos] = clean[layer][:, pos]
         return patched
     handles.append(model.blocks[layer].register_forward_hook(hook))
+"""
+RUN_WITH_HANDLES = """\
 try:
     return model(tokens)
 finally:
     for handle in handles:
         handle.remove()"""
-    write = "patched[:, pos] = clean[layer][:, pos]"
+
+
+def many_places(rng: Rng) -> WriteCode:
+    """Several places of several layers are patched in one run."""
+    one, other = rng.pick([("0", "layers - 1"), ("1", "0"), ("0", "layers // 2"), ("layers - 1", "0")])
+    places = rng.shuffled([f"({one}, 0)", f"({one}, seq - 1)"])
+    places.insert(rng.pick([0, 2]), f"({other}, {rng.pick(['0', '1'])})")
     return patching(
         rng,
         rng.pick([ATTENTION, AVERAGING]),
-        prompt=[
-            f"`model` is a `Transformer`. {GIVEN}",
-            "`places` is a list of pairs `(layer, pos)`. Return the logits of one run of `model(tokens)` in which, for "
-            "every pair, the output of block `layer` at position `pos` is taken from the clean run. "
-            f"{LEAVE}",
-        ],
+        asked="Return the logits of one run of `model(tokens)` in which, for each pair `(layer, pos)` of the list `places`, "
+        "the output of block `layer` at position `pos` is taken from the clean run.",
         signature="def run_patched(model, tokens, clean, places):",
-        solution=f"{hook}\n{run}",
-        logits=f"run_patched(model, tokens, clean, {places(rng)})",
+        solution=HOOK_FOR + RUN_WITH_HANDLES,
+        logits=f"run_patched(model, tokens, clean, [{', '.join(places)}])",
         wrong=[
-            Wrong("late-binding", late, "Every hook looks layer and pos up when it is called, after the loop, and finds the "
-                  "last pair. Bind them when the hook is made."),
-            Edit("last-handle-only", "    for handle in handles:\n        handle.remove()", "    handles[-1].remove()", "Only the "
-                 "last hook was removed."),
-            Edit("hook-left", "        handle.remove()", "        pass", "Your hooks stay on the model, and fire on every run after."),
-            Edit("first-place-only", "in places]", "in places[:1]]", "Only the first pair was patched."),
-            Edit("whole-tensor", write, "patched = clean[layer]", "You replaced every position of those layers."),
-            Edit("wrong-layer", "model.blocks[layer]", "model.blocks[layer - 1]", "You patched the outputs of other blocks."),
+            Wrong("late-binding", LATE_HOOKS + RUN_WITH_HANDLES, BECAUSE["late-binding"]),
+            edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()"),
+            edit("hook-left", "handle.remove()", "pass"),
+            edit("nothing-returned", "return patched", "pass"),
+            edit("first-place-only", "in places]", "in places[:1]]"),
+            edit("whole-tensor", "patched[:, pos] = clean[layer][:, pos]", "patched = clean[layer]"),
+            edit("wrong-layer", BLOCK, BEFORE),
         ],
-    )  # fmt: skip
-
-
-def places(rng: Rng) -> str:
-    """Pairs of which two are at one layer."""
-    first, last = rng.pick([("0", "layers - 1"), ("1", "0"), ("0", "layers // 2")])
-    return f"[({first}, 0), ({first}, seq - 1), ({last}, {rng.pick(['0', '1'])})]"
+    )
 
 
 def own_cache(rng: Rng) -> WriteCode:
     """The clean run is part of the task."""
     told, name, at, arguments = rng.pick(PLACES)
-    store = """\
-block, kept = model.blocks[layer], []
-storing = block.register_forward_hook(lambda module, inputs, output: kept.append(output))
-model(clean_tokens)
-storing.remove()
-"""
+    store = (
+        "block, kept = model.blocks[layer], []\n"
+        "storing = block.register_forward_hook(lambda module, inputs, output: kept.append(output))\n"
+        "model(clean_tokens)\n"
+        "storing.remove()\n"
+    )
     patch = body("block", "kept[0]", at)
     swapped = store.replace("clean_tokens", "tokens") + patch.replace("tokens", "clean_tokens")
-    wrong = [edit for edit in mistakes("= model.blocks[layer]", "kept[0]", at, "= model.blocks[layer - 1]")
-             if edit.id not in ("cache-overwritten", "hook-left")]  # fmt: skip
+    left_alone = ("cache-overwritten",)
     return patching(
         rng,
         rng.pick([ATTENTION, AVERAGING]),
-        prompt=[
-            "`model` is a `Transformer`; `clean_tokens` and `tokens` have the same shape.",
-            f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from the model's run on "
-            "`clean_tokens`. Every block after it runs on what you put there. Leave `model` as you found it.",
-        ],
+        given="`clean_tokens` and `tokens` have the same shape.",
+        asked=f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from the model's run on "
+        "`clean_tokens`.",
         signature=f"def run_patched(model, clean_tokens, tokens, layer, {name}):",
         solution=store + patch,
         logits=f"[run_patched(model, clean_tokens, tokens, *case) for case in {cases(rng, arguments)}]",
         cached=False,
         wrong=[
-            *wrong,
-            Edit("storing-hook-left", "storing.remove()", "pass", "The hook that stores is still on the model."),
-            Edit("hook-left", "handle.remove()", "pass", "Your hook stays on the model, and fires on every run after."),
-            Wrong("runs-swapped", swapped, "You patched the clean run from the other one."),
+            *(turn for turn in mistakes(BLOCK, "kept[0]", at, BEFORE) if turn.id not in left_alone),
+            *axis_mistakes("kept[0]", at),
+            edit("storing-hook-left", "storing.remove()", "pass"),
+            Wrong("runs-swapped", swapped, BECAUSE["runs-swapped"]),
         ],
     )
 

@@ -6,7 +6,8 @@
     def stack_cat(rng: Rng) -> PredictShape:
         '''stack and cat.'''
 
-The drill's id is the module's name and the function's, with dashes: `shapes.stack-cat`.
+The drill's id is the track's name and the function's, with dashes: `shapes.stack-cat`. The track is the module in
+`drills`, or the package there that holds the module.
 """
 
 from collections.abc import Callable, Sequence
@@ -48,8 +49,8 @@ class Drill:
     after: tuple[str, ...]
     levels: int
     lesson: str | None
-    structures: tuple[int, ...]
     generator: Callable[[Rng], Puzzle]
+    structures: tuple[int, ...] = ()
 
     @property
     def track(self) -> str:
@@ -72,7 +73,7 @@ def drill(
     """
 
     def register(generator: Callable[[Rng], Puzzle]) -> Drill:
-        track = generator.__module__.rpartition(".")[2]
+        track = generator.__module__.rpartition("drills.")[2].partition(".")[0]
         name = f"{track}.{generator.__name__}".replace("_", "-")
         title = (generator.__doc__ or "").strip().partition("\n")[0].rstrip(".")
         if not title:
@@ -81,7 +82,7 @@ def drill(
             raise ValueError(f"{name}: a drill has 1 to {MAX_LEVEL} levels, not {levels}")
         if structures and len(structures) != levels:
             raise ValueError(f"{name}: {levels} levels take {levels} numbers of structures, not {len(structures)}")
-        return Drill(name, title, tuple(after), levels, lesson, tuple(structures) or (1,) * levels, generator)
+        return Drill(name, title, tuple(after), levels, lesson, generator, tuple(structures))
 
     return register
 

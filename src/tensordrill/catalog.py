@@ -1,4 +1,4 @@
-"""Finds the drills: every module of `tensordrill.drills` is a track, every `Drill` in it a drill."""
+"""Finds the drills: every module or package of `tensordrill.drills` is a track, every `Drill` in it a drill."""
 
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,18 +17,20 @@ _TRACKS = (
 
 
 class Catalog(Mapping[str, Drill]):
-    """All drills by id, tracks in their order, drills as their modules define them.
+    """All drills by id: tracks in their order, in each the drills that others build on first, else as they are defined.
 
     Raises TensordrillError where two drills share an id, or one names a drill that does not exist, or a cycle.
     """
 
     def __init__(self, found: Iterable[Drill]) -> None:
         self._drills: dict[str, Drill] = {}
-        for drill in sorted(found, key=lambda drill: _rank(drill.track)):
+        for drill in found:
             if drill.id in self._drills:
                 raise TensordrillError(f"Two drills are called {drill.id}.", hint="Rename one of the functions.")
             self._drills[drill.id] = drill
-        self._check_order()
+        depths = self._depths()
+        ordered = sorted(self._drills.values(), key=lambda drill: (_rank(drill.track), depths[drill.id]))
+        self._drills = {drill.id: drill for drill in ordered}
 
     def __getitem__(self, name: str) -> Drill:
         return self._drills[name]
@@ -72,31 +74,41 @@ class Catalog(Mapping[str, Drill]):
             return f"Did you mean {' or '.join(near)}?"
         return "`tensordrill drills` lists them all."
 
-    def _check_order(self) -> None:
-        done: set[str] = set()
+    def _depths(self) -> dict[str, int]:
+        """How long the longest chain of drills of its own track is that each builds on."""
+        depths: dict[str, int] = {}
 
-        def visit(name: str, path: tuple[str, ...]) -> None:
+        def visit(name: str, path: tuple[str, ...]) -> int:
             if name in path:
                 raise TensordrillError(f"Drills wait for each other: {' after '.join([*path, name])}.")
-            if name in done:
-                return
-            for earlier in self._drills[name].after:
-                if earlier not in self._drills:
-                    raise TensordrillError(
-                        f"{name} comes after {earlier}, which does not exist.", hint="`after` takes full ids."
-                    )
-                visit(earlier, (*path, name))
-            done.add(name)
+            if name not in depths:
+                below = [0]
+                for earlier in self._drills[name].after:
+                    if earlier not in self._drills:
+                        raise TensordrillError(
+                            f"{name} comes after {earlier}, which does not exist.", hint="`after` takes full ids."
+                        )
+                    depth = visit(earlier, (*path, name))
+                    if self._drills[earlier].track == self._drills[name].track:
+                        below.append(depth + 1)
+                depths[name] = max(below)
+            return depths[name]
 
         for name in self._drills:
             visit(name, ())
+        return depths
 
 
 def built_in() -> Catalog:
     """The drills that come with tensordrill."""
     package = import_module("tensordrill.drills")
-    modules = [import_module(f"{package.__name__}.{info.name}") for info in pkgutil.iter_modules(package.__path__)]
-    return Catalog(thing for module in modules for thing in vars(module).values() if isinstance(thing, Drill))
+    modules = [import_module(info.name) for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    return Catalog(
+        thing
+        for module in modules
+        for thing in vars(module).values()
+        if isinstance(thing, Drill) and thing.generator.__module__ == module.__name__
+    )
 
 
 def _rank(track: str) -> tuple[int, str]:

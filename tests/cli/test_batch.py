@@ -56,13 +56,10 @@ def batch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Batch]:
     assert not (home / "none").exists(), "grading needs no data file"
 
 
-def levels(catalog: Catalog) -> Iterator[tuple[str, int]]:
-    return ((drill.id, level) for drill in catalog.values() for level in range(1, drill.levels + 1))
-
-
 def test_right_and_wrong_answers_to_every_drill(batch: Batch, catalog: Catalog, judge: Judge) -> None:
-    for name, level in levels(catalog):
-        puzzle = catalog[name].puzzle(11, level)
+    for name, drill in catalog.items():
+        level = drill.levels
+        puzzle = drill.puzzle(11, level)
         answers = [(None, judge.solution(puzzle))]
         answers += zip((wrong.id for wrong in puzzle.wrong), judge.wrong_answers(puzzle), strict=True)
         for turn, answer in answers:

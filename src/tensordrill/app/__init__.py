@@ -106,13 +106,15 @@ class App:
 
     def _missed_today(self, cards: dict[str, Card], day: date) -> list[str]:
         """Drills that today's review missed, and that were not solved alone since, in the order they were missed."""
-        missed = [name for name, card in cards.items() if card.last_day == day and card.last_rating is Rating.AGAIN]
-        solved = (
-            {e.drill for e in self.store.events(day) if e.correct and e.attempt == 1 and not e.hints}
-            if missed
-            else set()
-        )
-        return [name for name in missed if name in self.catalog and name not in solved]
+        if all(card.last_day != day or card.last_rating is not Rating.AGAIN for card in cards.values()):
+            return []  # without reading the day's events
+        missed: dict[str, None] = {}
+        for event in self.store.events(day):
+            if event.rating is Rating.AGAIN:
+                missed[event.drill] = None
+            elif event.correct and event.attempt == 1 and not event.hints:
+                missed.pop(event.drill, None)
+        return [name for name in missed if name in self.catalog]
 
     def _item(self, name: str, level: int, *, new: bool = False, again: bool = False) -> Item:
         return Item(name, min(level, self.catalog[name].levels), new=new, again=again)

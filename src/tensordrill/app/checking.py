@@ -90,7 +90,7 @@ def check_level(drill: Drill, level: int, seeds: int, judge: Judge) -> Report:
             problems.update(sentences)
             for problem in sentences:
                 first.setdefault(problem, seed)
-    promised = drill.structures[level - 1]
+    promised = drill.structures[level - 1] if drill.structures else 1
     if seeds >= ENOUGH_SEEDS and len(structures) < promised:
         problems[
             f"It promises {promised} structures and reaches {len(structures)}: vary more than labels and numbers."

@@ -76,10 +76,12 @@ class Sitting:
         self._judge = judge
         self._now = now
         self._monotonic = monotonic
-        self._met = Counter(store.exposures())  # puzzles of each drill, those shown in this sitting included
+        self._met = Counter(store.exposures())  # puzzles of each drill that left an event
+        self._skipped = Counter[str]()  # puzzles of each drill that left none, since one that did
+        self._kept = False  # whether the current puzzle left an event
         self._pool = ThreadPoolExecutor(max_workers=1)  # the judge's only user, so that the learner never waits for it
         self._warm: Future[Certificate] | None = None
-        self._ahead: tuple[Item, Future[Asked]] | None = None
+        self._ahead: tuple[Item, Seeds, Future[Asked]] | None = None
         self._faults = 0
         self._spent = 0.0
         self._asked_at: float | None = None
@@ -172,6 +174,12 @@ class Sitting:
 
     def advance(self) -> None:
         """To the next item, or over an unanswered one."""
+        name = self._item.drill
+        if self._kept:
+            self._met[name] += 1
+            self._skipped[name] = 0
+        else:
+            self._skipped[name] += 1
         self.session = self.session.advanced()
         self._take_up()
         self._look_ahead()
@@ -188,24 +196,25 @@ class Sitting:
 
     def _take_up(self) -> None:
         """Make the current item's puzzle: the one certified ahead, or one that is certified while the learner reads."""
-        self._spent, self._asked_at = 0.0, None
+        self._spent, self._asked_at, self._kept = 0.0, None, False
         item, ahead, self._ahead = self.session.current, self._ahead, None
         if item is None:
             self.current = None
             return
-        if ahead and ahead[0] == item and ahead[1].done() and not ahead[1].exception():
-            self.current = ahead[1].result()
+        seeds = self._seeds(item.drill)
+        if ahead and ahead[0] == item and ahead[1].key == seeds.key and ahead[2].done() and not ahead[2].exception():
+            self.current = ahead[2].result()
         else:
-            drill = self._catalog[item.drill]
-            seed = next(self._seeds(drill.id))
+            drill, seed = self._catalog[item.drill], next(seeds)
             self.current = Asked(drill, item.level, seed, drill.puzzle(seed, item.level))
-        self._met[item.drill] += 1
 
     def _look_ahead(self) -> None:
         if self._ahead is None and self.session.waiting:
             item = self.session.waiting[0]
-            drill = self._catalog[item.drill]
-            self._ahead = (item, self._pool.submit(self._sound, drill, item.level, self._seeds(item.drill)))
+            answered = self.session.current is not None and self.session.current.drill == item.drill
+            seeds = self._seeds(item.drill, answered=answered)  # the current puzzle will be, we hope
+            made = self._pool.submit(self._sound, self._catalog[item.drill], item.level, seeds)
+            self._ahead = (item, seeds, made)
 
     def _sound(self, drill: Drill, level: int, seeds: "Seeds") -> Asked:
         """A puzzle that torch certifies. Raises TensordrillError where a drill has none to offer."""
@@ -237,8 +246,10 @@ class Sitting:
         answer = puzzle.solution or self._pool.submit(self._judge.solution, puzzle).result()
         return Solved(answer, puzzle.why)
 
-    def _seeds(self, drill: str, purpose: str = "") -> "Seeds":
-        return Seeds(f"{self._store.replica}/{drill}/{self._met[drill]}/{purpose}")
+    def _seeds(self, drill: str, purpose: str = "", *, answered: bool = False) -> "Seeds":
+        """The seeds of a drill's next puzzle, or of the one after it where that will have been answered."""
+        met, skipped = (self._met[drill] + 1, 0) if answered else (self._met[drill], self._skipped[drill])
+        return Seeds(f"{self._store.replica}/{drill}/{met}/{skipped}/{purpose}")
 
     def _stop_clock(self) -> None:
         if self._asked_at is not None:
@@ -279,6 +290,7 @@ class Sitting:
             return event, step(card, event)
 
         recorded = self._store.record(asked.drill.id, record_of(asked), write)
+        self._kept = True
         self.seconds += self._spent
         self._spent = 0.0
         return recorded
@@ -288,14 +300,14 @@ class Seeds:
     """Seeds for fresh puzzles, drawn from what the learner has met: reopening a session gives the same puzzle again."""
 
     def __init__(self, key: str) -> None:
-        self._key = key
+        self.key = key
         self._drawn = 0
 
     def __iter__(self) -> "Seeds":
         return self
 
     def __next__(self) -> int:
-        digest = sha256(f"{self._key}/{self._drawn}".encode()).digest()
+        digest = sha256(f"{self.key}/{self._drawn}".encode()).digest()
         self._drawn += 1
         return int.from_bytes(digest[:4]) >> 1
 
