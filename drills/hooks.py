@@ -83,14 +83,12 @@ AFTERWARDS = {
 }
 GIVEN = "`clean[i]` is the output of `model.blocks[i]` in a run on another prompt of the same shape."
 GUIDE = (
-    "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the place of "
-    "the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
+    "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the "
+    "place of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
 )
 LEAVE_MODEL = "Leave `model` as you found it."
 LEAVE = "Leave `model` and `clean` as you found them."
 BLOCK, BEFORE, KEPT = "model.blocks[layer]", "model.blocks[layer - 1]", "clean[layer]"
-
-
 BECAUSE = {
     "whole-tensor": "You replaced every position; only those asked for come from the clean run.",
     "wrong-layer": "You patched the output of another block, or the input of this one. Blocks count from 0.",
@@ -196,8 +194,8 @@ def patching(
         ],
         why="A forward hook is called with (module, inputs, output) after the module has run. What it returns, unless "
         "it is None, takes the output's place for everything that follows. register_forward_hook returns a handle: "
-        "remove() it when the run is over, or every later run is patched as well. In activation patching only one place comes from "
-        "the clean run, so that a change in the logits can be put down to that place.",
+        "remove() it when the run is over, or every later run is patched as well. In activation "
+        "patching only the chosen places come from the clean run, so that a change in the logits is due to them.",
     )
 
 
@@ -261,7 +259,7 @@ def in_tuple(rng: Rng) -> WriteCode:
     return patching(
         rng,
         CACHING,
-        given="`clean[i]` is the first item of what `model.blocks[i]` returned in a run on another prompt of that shape.",
+        given="`clean[i]` is the first item of what `model.blocks[i]` returned in a run on a prompt of that shape.",
         asked=f"Return the logits of `model(tokens)` with that item of block `layer` {told} taken from the clean run.",
         signature=f"def run_patched(model, tokens, clean, layer, {name}):",
         solution=body(BLOCK, KEPT, at, "output[0]", returned),
@@ -327,8 +325,8 @@ def many_places(rng: Rng) -> WriteCode:
     return patching(
         rng,
         rng.pick([ATTENTION, AVERAGING]),
-        asked="Return the logits of one run of `model(tokens)` in which, for each pair `(layer, pos)` of the list `places`, "
-        "the output of block `layer` at position `pos` is taken from the clean run.",
+        asked="Return the logits of one run of `model(tokens)` in which, for each pair `(layer, pos)` in the list "
+        "`places`, the output of block `layer` at position `pos` is taken from the clean run.",
         signature="def run_patched(model, tokens, clean, places):",
         solution=HOOK_FOR + RUN_WITH_HANDLES,
         logits=f"run_patched(model, tokens, clean, [{', '.join(places)}])",
@@ -360,7 +358,7 @@ def own_cache(rng: Rng) -> WriteCode:
         rng,
         rng.pick([ATTENTION, AVERAGING]),
         given="`clean_tokens` and `tokens` have the same shape.",
-        asked=f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from the model's run on "
+        asked=f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from a run on "
         "`clean_tokens`.",
         signature=f"def run_patched(model, clean_tokens, tokens, layer, {name}):",
         solution=store + patch,

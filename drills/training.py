@@ -46,7 +46,9 @@ BECAUSE = {
     "step-between-halves": "step() ran before the second half had added its gradient.",
     "gradient-thrown-away": "zero_grad() cleared what backward() had made, before the next step() could use it.",
     "changed-under-backward": "step() changed weights in place that a backward pass after it still needed.",
-    "used-before-made": "A line used what a later line makes: the model's output, or the loss.",
+    "loss-before-output": "The loss was computed before the model's output that it needs.",
+    "backward-before-loss": "backward() ran before the loss was computed.",
+    "second-backward-before-loss": "backward() of the second half ran before its loss was computed.",
     "clip-before-backward": "The gradients were clipped before backward() had made them.",
     "clip-half": "Only the first half's gradient was clipped.",
     "clip-after-step": "The gradients were clipped after step() had used them.",
@@ -93,7 +95,7 @@ def loop(
         ],
         why="backward() adds to .grad, whatever is there; step() uses what it finds; zero_grad() empties it. So the "
         "old gradients are cleared at any point before backward() adds new ones. Only what changes the gradient, such "
-        "as clipping, stands between backward() and step(); what follows the update, such as a scheduler, comes after it.",
+        "as clipping, stands between backward() and step(); what follows the update, such as a scheduler, comes later.",
     )
 
 
@@ -112,7 +114,8 @@ def one_loss(rng: Rng, extras: Sequence[str]) -> OrderLines:
         "step-before-backward": moved(lines, STEP, backward),
         "gradient-thrown-away": moved(moved(lines, STEP, forward), zero, ""),
         "changed-under-backward": moved(moved(lines, zero, backward), STEP, zero),
-        "used-before-made": moved(lines, backward, forward),
+        "loss-before-output": moved(lines, loss, forward),
+        "backward-before-loss": moved(lines, backward, forward),
     }
     if CLIP in extras:
         wrong["clip-before-backward"] = moved(lines, CLIP, backward)
@@ -138,7 +141,8 @@ def two_halves(rng: Rng, extras: Sequence[str]) -> OrderLines:
         "step-between-halves": moved(lines, STEP, b),
         "step-first": moved(lines, STEP, zero),
         "changed-under-backward": [zero, a, b, back_a, STEP, back_b, *extras],
-        "used-before-made": moved(lines, back_a, a),
+        "backward-before-loss": moved(lines, back_a, a),
+        "second-backward-before-loss": moved(lines, back_b, b),
     }
     if CLIP in extras:
         wrong["clip-half"] = moved(lines, CLIP, b)

@@ -6,8 +6,8 @@
     def stack_cat(rng: Rng) -> PredictShape:
         '''stack and cat.'''
 
-The drill's id is the track's name and the function's, with dashes: `shapes.stack-cat`. The track is the module in
-`drills`, or the package there that holds the module.
+The drill's id is the track's name and the function's, with dashes: `shapes.stack-cat`. The track is the module's name
+up to an underscore: a long track has several modules (`einsum.py`, `einsum_basics.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -73,7 +73,7 @@ def drill(
     """
 
     def register(generator: Callable[[Rng], Puzzle]) -> Drill:
-        track = generator.__module__.rpartition("drills.")[2].partition(".")[0]
+        track = generator.__module__.rpartition(".")[2].partition("_")[0]
         name = f"{track}.{generator.__name__}".replace("_", "-")
         title = (generator.__doc__ or "").strip().partition("\n")[0].rstrip(".")
         if not title:

@@ -1,4 +1,4 @@
-"""Finds the drills: every module or package of `tensordrill.drills` is a track, every `Drill` in it a drill."""
+"""Finds the drills: every `Drill` in a module of `tensordrill.drills` is one."""
 
 import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
@@ -102,7 +102,7 @@ class Catalog(Mapping[str, Drill]):
 def built_in() -> Catalog:
     """The drills that come with tensordrill."""
     package = import_module("tensordrill.drills")
-    modules = [import_module(info.name) for info in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")]
+    modules = [import_module(info.name) for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
     return Catalog(
         thing
         for module in modules

@@ -18,7 +18,7 @@ from tensordrill.schedule import rebuild
 from tensordrill.session import Phase
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import FsrsReplay
+    from tests.cli.conftest import FsrsReplay, Run
 
 Row = dict[str, Any]
 At = Callable[[datetime | str], App]
@@ -147,6 +147,23 @@ def play(sitting: Sitting, chance: Random) -> None:
         feedback = sitting.answer(right(sitting))
         assert feedback.verdict.correct, feedback
     sitting.advance()
+
+
+def test_the_next_date_is_named_when_nothing_is_due(at: At, run: "Run") -> None:
+    app, day = at(START), START
+    while len(app.store.cards()) < len(app.catalog):
+        app = at(day := day + timedelta(days=1))
+        with closing(app.today()) as sitting:
+            while sitting.session.phase is not Phase.OVER:
+                begin(sitting)
+                sitting.answer(right(sitting))
+                sitting.advance()
+    due = min(card.due for card in app.store.cards().values())
+    distance = (due - app.day).days
+    assert distance > 0
+    said = run("today").stdout
+    assert f"comes {'tomorrow' if distance == 1 else f'in {distance} days ({due:%a} {due.day} {due:%b})'}." in said
+    assert "tensordrill practice" in said
 
 
 def test_a_solution_before_the_miss_does_not_settle_it(at: At) -> None:

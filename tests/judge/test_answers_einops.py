@@ -6,10 +6,10 @@ from collections.abc import Callable
 import einops
 import pytest
 import torch
+from tensordrill.drills.einops import Heads, posed  # type: ignore[import-not-found]  # mypy knows the folder as `drills`
 
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
-from tensordrill.drills.einops import Heads, posed
 from tensordrill.judge import Judge
 from tensordrill.puzzles import WritePattern, Wrong
 
@@ -56,7 +56,7 @@ ROWS = Heads(
         (ROWS, "rearrange(z, '(b h) s d -> b s (h d)', h=4)"),
     ],
 )
-def test_what_means_the_same_is_right(judge: Judge, task: Heads, answer: str):
+def test_what_means_the_same_is_right(judge: Judge, task: Heads, answer: str) -> None:
     verdict = judge.grade(posed("", task, axes_told=False), answer)
     assert verdict.correct, verdict.feedback
 
@@ -93,7 +93,9 @@ def test_what_means_the_same_is_right(judge: Judge, task: Heads, answer: str):
         (ROWS, "(b head) s d -> b s (d head)", VALUE, "layout-swapped"),
     ],
 )
-def test_what_means_something_else_is_named(judge: Judge, task: Heads, answer: str, status: Status, turn: str | None):
+def test_what_means_something_else_is_named(
+    judge: Judge, task: Heads, answer: str, status: Status, turn: str | None
+) -> None:
     verdict = judge.grade(posed("", task, axes_told=False), answer)
     assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
 
@@ -110,18 +112,18 @@ def whole_call(it: WritePattern) -> str:
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("form", [short_names, whole_call])
 def test_every_way_to_write_it_is_right(
     judge: Judge, catalog: Catalog, level: int, seed: int, form: Callable[[WritePattern], str]
-):
+) -> None:
     it = catalog["einops.split-heads"].puzzle(seed, level)
     assert isinstance(it, WritePattern)
     verdict = judge.grade(it, form(it))
     assert verdict.correct, (form(it), verdict.feedback)
 
 
-def test_code_to_translate_does_what_the_pattern_does(catalog: Catalog):
+def test_code_to_translate_does_what_the_pattern_does(catalog: Catalog) -> None:
     found = 0
     for seed in range(300):
         it = catalog["einops.split-heads"].puzzle(seed, 2)
@@ -129,7 +131,7 @@ def test_code_to_translate_does_what_the_pattern_does(catalog: Catalog):
         code = re.search(r"```python\n(.*)\n```", it.prompt)
         if code and "error" not in it.prompt:
             found += 1
-            sizes = {"batch": 2, "seq": 3, "d_head": 5, "head": 7} | it.given
+            sizes = {"batch": 2, "seq": 3, "d_head": 5, "head": 7} | dict(it.given)
             sizes["d_model"] = sizes["head"] * sizes["d_head"]
             shape = [sizes[axis] for axis in it.tensor.axes]
             x = torch.arange(torch.Size(shape).numel()).reshape(shape)

@@ -1,9 +1,10 @@
 """Puzzles, feedback and summaries as they are printed. Colour only underlines what the words already say."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
 
-from rich.console import Group, RenderableType
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.rule import Rule
@@ -20,7 +21,7 @@ _MAX_ROWS = 12
 def puzzle(asked: Asked, heading: str) -> RenderableType:
     """A puzzle with all that is needed to answer it."""
     face = asked.puzzle.face
-    parts: list[RenderableType] = [Text(), Rule(Text(heading), align="left", style="dim"), markdown(face.prompt)]
+    parts: list[RenderableType] = [Text(), Rule(Text(heading), align="left", style="dim"), Prose(face.prompt)]
     if face.code:
         numbered = asked.puzzle.kind == "fix"
         parts += [Text(), code(face.code, line_numbers=numbered)]
@@ -36,8 +37,18 @@ def puzzle(asked: Asked, heading: str) -> RenderableType:
     return Group(*parts, Text())
 
 
-def markdown(text: str) -> RenderableType:
-    return Markdown(text, code_theme="ansi_dark", inline_code_theme="ansi_dark", inline_code_lexer="python")
+@dataclass(frozen=True)
+class Prose:
+    """Markdown. Where there is no colour to set `code` apart, it stays as it is written, with its backticks."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        del options
+        if console.is_terminal and not console.no_color and console.color_system:
+            yield Markdown(self.text, inline_code_theme="ansi_dark", inline_code_lexer="python")
+        else:
+            yield Text(self.text)
 
 
 def code(source: str, *, line_numbers: bool = False) -> RenderableType:
@@ -91,7 +102,7 @@ def counterexample(verdict: Verdict) -> Iterator[RenderableType]:
 
 def solution(solved: Solved) -> RenderableType:
     """The answer, and the rule behind it."""
-    return Group(Text("The solution", style="dim"), code(solved.answer), Text(), markdown(solved.why))
+    return Group(Text("The solution", style="dim"), code(solved.answer), Text(), Prose(solved.why))
 
 
 def when(day: date, today: date) -> str:

@@ -56,7 +56,7 @@ class _Loop:
                 self._answer(text)
             case ":hint":
                 hint = self.sitting.hint()
-                self._say(rendering.markdown(f"Hint: {hint}") if hint else Text("There are no more hints."))
+                self._say(rendering.Prose(f"Hint: {hint}") if hint else Text("There are no more hints."))
             case ":solution":
                 self._say(rendering.solution(self.sitting.reveal()))
             case ":skip":
