@@ -33,6 +33,15 @@ AVERAGING = Block(
         return x + self.mlp(seen).tanh()
 """,
 )
+SHIFTING = Block(
+    "self.mlp = nn.Linear(d_model, d_model)",
+    """
+    def forward(self, x):  # (batch, seq, d_model)
+        previous = F.pad(x, (0, 0, 1, -1))  # what stands one position earlier
+        return x + self.mlp(x + previous).tanh()
+""",
+)
+BLOCKS = (ATTENTION, AVERAGING, SHIFTING)
 CACHING = Block(
     "self.qkv = nn.Linear(d_model, 3 * d_model)",
     """
@@ -81,14 +90,46 @@ AFTERWARDS = {
     "the model afterwards": "model(tokens)",
     "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
 }
-GIVEN = "`clean[i]` is the output of `model.blocks[i]` in a run on another prompt of the same shape."
 GUIDE = (
     "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the "
     "place of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
 )
+
+
+@dataclass(frozen=True)
+class Cache:
+    """One way to keep a clean run: what the prompt says of it, the entry of block `layer`, and how it is made."""
+
+    told: str
+    entry: str
+    make: str = ""
+
+    def at(self, layer: int) -> str:
+        return self.entry.replace('f"', '"').replace("{layer}", "layer").replace("layer", str(layer))
+
+
+LISTED = Cache(
+    "`clean[i]` is the output of `model.blocks[i]` in a run on another prompt of the same shape.", "clean[layer]"
+)
+STACKED = Cache(
+    "`clean`, of shape `(layers, batch, seq, d_model)`, holds the outputs of all blocks in a run on another prompt.",
+    "clean[layer]",
+    "clean = torch.stack(clean)\n",
+)
+NAMED = Cache(
+    '`clean["blocks.0"]`, `clean["blocks.1"]` and so on are the outputs of the blocks in a run on another prompt.',
+    'clean[f"blocks.{layer}"]',
+    'clean = {f"blocks.{i}": x for i, x in enumerate(clean)}\n',
+)
+CACHES = (LISTED, STACKED, NAMED)
+FIRST_ITEMS = Cache(
+    "`clean[i]` is the first item of what `model.blocks[i]` returned in a run on another prompt of the same shape.",
+    "clean[layer]",
+)
 LEAVE_MODEL = "Leave `model` as you found it."
+TWO_PROMPTS = "`clean_tokens` and `tokens` have the same shape."
 LEAVE = "Leave `model` and `clean` as you found them."
-BLOCK, BEFORE, KEPT = "model.blocks[layer]", "model.blocks[layer - 1]", "clean[layer]"
+BLOCK, BEFORE = "model.blocks[layer]", "model.blocks[layer - 1]"
 BECAUSE = {
     "whole-tensor": "You replaced every position; only those asked for come from the clean run.",
     "wrong-layer": "You patched the output of another block, or the input of this one. Blocks count from 0.",
@@ -162,7 +203,7 @@ def patching(
     rng: Rng,
     block: Block,
     *,
-    given: str = GIVEN,
+    cache: Cache | None = None,
     asked: str,
     guide: bool = False,
     signature: str,
@@ -170,12 +211,11 @@ def patching(
     logits: str,
     wrong: Sequence[Edit | Wrong],
     setup: str = "",
-    cached: bool = True,
 ) -> WriteCode:
     """The puzzle, whose observations are the logits, the model after it, and the clean cache where one is given."""
     told = [
-        f"`model` is a `Transformer` (its `__init__` is not shown). {given}",
-        f"{asked} Later blocks run on what you put there. {LEAVE if cached else LEAVE_MODEL}",
+        f"`model` is a `Transformer` (its `__init__` is not shown). {cache.told if cache else TWO_PROMPTS}",
+        f"{asked} Later blocks run on what you put there. {LEAVE if cache else LEAVE_MODEL}",
         *([GUIDE] if guide else []),
     ]
     return WriteCode(
@@ -184,9 +224,12 @@ def patching(
         body=solution,
         axes="batch seq d_model vocab",
         sizes={"layers": rng.integer(3, 5)},
-        setup=transformer(block, whole=True) + RUNS.replace("{call}", block.call) + setup,
+        setup=transformer(block, whole=True)
+        + RUNS.replace("{call}", block.call)
+        + (cache.make if cache else "")
+        + setup,
         shown_setup=transformer(block, whole=False),
-        observe={"the logits": logits} | ({"the clean cache": "clean"} if cached else {}) | AFTERWARDS,
+        observe={"the logits": logits} | ({"the clean cache": "clean"} if cache else {}) | AFTERWARDS,
         wrong=wrong,
         hints=[
             "A forward hook sees a layer's output before the next layer does. What becomes of what it returns?",
@@ -204,6 +247,8 @@ PLACES = (
     ("at position `pos`", "pos", ":, pos", ("0", "seq // 2", "seq - 1")),
     ("at position `start` and all after it", "start", ":, start:", ("1", "seq // 2", "seq - 1")),
     ("at all positions before `stop`", "stop", ":, :stop", ("1", "(seq + 1) // 2", "seq - 1")),
+    ("at the position before `pos`", "pos", ":, pos - 1", ("1", "seq - 1", "seq - 1")),
+    ("at every second position, from `start` on", "start", ":, start::2", ("0", "1", "0")),
     ("at the last `count` positions", "count", ":, -count:", ("1", "1", "(seq + 1) // 2")),
     ("at the positions in the list `positions`", "positions", ":, positions", ("[0]", "[0, seq - 1]", "[seq // 2]")),
     ("where `mask`, booleans of shape `(seq,)`, is True", "mask", ":, mask",
@@ -221,14 +266,16 @@ def one_place(rng: Rng) -> WriteCode:
     """The layer and the position are given in the prompt."""
     layer = rng.integer(0, 2)
     position, at = rng.pick([("the first position", ":, 0"), ("position 1", ":, 1"), ("the last position", ":, -1")])
-    block, kept = f"model.blocks[{layer}]", f"clean[{layer}]"
+    cache = rng.pick(CACHES)
+    block, kept = f"model.blocks[{layer}]", cache.at(layer)
     neighbour = f"model.blocks[{layer - 1 if layer else 1}]"
     wrong: list[Edit | Wrong] = [*mistakes(block, kept, at, neighbour), *axis_mistakes(kept, at)]
     if layer == 0:  # elsewhere a block's input is the output of the one before
         wrong.append(input_patched(block, kept, at))
     return patching(
         rng,
-        rng.pick([ATTENTION, AVERAGING]),
+        rng.pick(BLOCKS),
+        cache=cache,
         asked=f"Return the logits of `model(tokens)` with the output of `{block}` at {position} taken from `{kept}`.",
         guide=True,
         signature="def run_patched(model, tokens, clean):",
@@ -241,14 +288,20 @@ def one_place(rng: Rng) -> WriteCode:
 def any_place(rng: Rng) -> WriteCode:
     """The layer and the positions are arguments."""
     told, name, at, arguments = rng.pick(PLACES)
+    cache = rng.pick(CACHES)
     return patching(
         rng,
-        rng.pick([ATTENTION, AVERAGING]),
+        rng.pick(BLOCKS),
+        cache=cache,
         asked=f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from the clean run.",
         signature=f"def run_patched(model, tokens, clean, layer, {name}):",
-        solution=body(BLOCK, KEPT, at),
+        solution=body(BLOCK, cache.entry, at),
         logits=f"[run_patched(model, tokens, clean, *case) for case in {cases(rng, arguments)}]",
-        wrong=[*mistakes(BLOCK, KEPT, at, BEFORE), *axis_mistakes(KEPT, at), input_patched(BLOCK, KEPT, at)],
+        wrong=[
+            *mistakes(BLOCK, cache.entry, at, BEFORE),
+            *axis_mistakes(cache.entry, at),
+            input_patched(BLOCK, cache.entry, at),
+        ],
     )
 
 
@@ -259,14 +312,14 @@ def in_tuple(rng: Rng) -> WriteCode:
     return patching(
         rng,
         CACHING,
-        given="`clean[i]` is the first item of what `model.blocks[i]` returned in a run on a prompt of that shape.",
+        cache=FIRST_ITEMS,
         asked=f"Return the logits of `model(tokens)` with that item of block `layer` {told} taken from the clean run.",
         signature=f"def run_patched(model, tokens, clean, layer, {name}):",
-        solution=body(BLOCK, KEPT, at, "output[0]", returned),
+        solution=body(BLOCK, FIRST_ITEMS.entry, at, "output[0]", returned),
         logits=f"[run_patched(model, tokens, clean, *case) for case in {cases(rng, arguments)}]",
         wrong=[
-            *mistakes(BLOCK, KEPT, at, BEFORE, returned),
-            *axis_mistakes(KEPT, at),
+            *mistakes(BLOCK, FIRST_ITEMS.entry, at, BEFORE, returned),
+            *axis_mistakes(FIRST_ITEMS.entry, at),
             edit("bare-tensor", f"return {returned}", "return patched"),
             edit("tuple-cloned", "output[0].clone()", "output.clone()"),
         ],
@@ -275,19 +328,23 @@ def in_tuple(rng: Rng) -> WriteCode:
 
 def each_its_own(rng: Rng) -> WriteCode:
     """Every sequence of the batch has a position of its own."""
-    at = "rows, pos"
-    write = f"patched[{at}] = {KEPT}[{at}]"
+    at, cache = "rows, pos", rng.pick(CACHES)
+    write = f"patched[{at}] = {cache.entry}[{at}]"
     arguments = cases(rng, ("ends", "ends", "seq - 1 - ends"))
     return patching(
         rng,
-        rng.pick([ATTENTION, AVERAGING]),
+        rng.pick(BLOCKS),
+        cache=cache,
         asked="Return the logits of `model(tokens)` with the output of block `layer` taken from the clean run: in each "
         "sequence `i` of the batch at position `pos[i]`, and nowhere else. `pos` is a tensor of shape `(batch,)`.",
         signature="def run_patched(model, tokens, clean, layer, pos):",
-        solution=f"rows = torch.arange(len(pos))\n{body(BLOCK, KEPT, at)}",
+        solution=f"rows = torch.arange(len(pos))\n{body(BLOCK, cache.entry, at)}",
         setup="ends = torch.arange(batch) % 2 * (seq - 1)\n",
         logits=f"[run_patched(model, tokens, clean, *case) for case in {arguments}]",
-        wrong=[*mistakes(BLOCK, KEPT, at, BEFORE), edit("grid", write, f"patched[:, pos] = {KEPT}[:, pos]")],
+        wrong=[
+            *mistakes(BLOCK, cache.entry, at, BEFORE),
+            edit("grid", write, f"patched[:, pos] = {cache.entry}[:, pos]"),
+        ],
     )
 
 
@@ -324,7 +381,8 @@ def many_places(rng: Rng) -> WriteCode:
     places.insert(rng.pick([0, 2]), f"({other}, {rng.pick(['0', '1'])})")
     return patching(
         rng,
-        rng.pick([ATTENTION, AVERAGING]),
+        rng.pick(BLOCKS),
+        cache=rng.pick([LISTED, STACKED]),
         asked="Return the logits of one run of `model(tokens)` in which, for each pair `(layer, pos)` in the list "
         "`places`, the output of block `layer` at position `pos` is taken from the clean run.",
         signature="def run_patched(model, tokens, clean, places):",
@@ -356,14 +414,12 @@ def own_cache(rng: Rng) -> WriteCode:
     left_alone = ("cache-overwritten",)
     return patching(
         rng,
-        rng.pick([ATTENTION, AVERAGING]),
-        given="`clean_tokens` and `tokens` have the same shape.",
+        rng.pick(BLOCKS),
         asked=f"Return the logits of `model(tokens)` with the output of block `layer` {told} taken from a run on "
         "`clean_tokens`.",
         signature=f"def run_patched(model, clean_tokens, tokens, layer, {name}):",
         solution=store + patch,
         logits=f"[run_patched(model, clean_tokens, tokens, *case) for case in {cases(rng, arguments)}]",
-        cached=False,
         wrong=[
             *(turn for turn in mistakes(BLOCK, "kept[0]", at, BEFORE) if turn.id not in left_alone),
             *axis_mistakes("kept[0]", at),

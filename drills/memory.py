@@ -235,27 +235,19 @@ def masked(rng: Rng, values: list[list[int]]) -> PredictValue:
     return predicted([f"x = torch.tensor({values})", f"y = {target}", line], "x", [wrong])
 
 
-def chain(rng: Rng, grid: list[list[int]]) -> list[Step]:
-    """Two or three steps, each from what the one before made."""
-    first = [step for step in first_steps("x", grid) + named_steps("x", grid) if "float64" not in step.source]
-    steps = [rng.pick([step for step in first if len(indices(step.grid)) > 2])]  # noqa: PLR2004 -- enough to go on
-    for name in ["a", "b"][: rng.integer(1, 2)]:
-        later = later_steps(name, steps[-1].grid, in_place=all(step.shares for step in steps))
-        steps += [rng.pick(later)] if later else []
-    return steps
-
-
 def chained(rng: Rng, values: list[list[int]], grid: list[list[int]]) -> PredictValue:
-    """A chain in which the write and what is asked for are one, two or three steps apart."""
-    shares = rng.chance()
-    for _ in range(6):
-        steps = chain(rng, grid)
-        last = len(steps)
-        write, ask = rng.pick([(last, 0), (last, 0), (last, 0), (0, last), (0, last), (last, last - 1), (1, last)])
-        if write != ask and shares == all(step.shares for step in steps[min(write, ask) : max(write, ask)]):
-            break
-    if write == ask:
-        write, ask = last, 0
+    """Two or three steps, each from what the one before made, either all views or with a copy among them."""
+    count = rng.integer(2, 3)
+    copy_at = rng.integer(0, count - 1) if rng.chance(0.6) else count
+    first = first_steps("x", grid) + named_steps("x", grid)
+    options = [step for step in first if len(indices(step.grid)) > 2 and "float64" not in step.source]  # noqa: PLR2004
+    steps: list[Step] = []
+    for i, name in enumerate(["a", "b", "c"][:count]):
+        if options := [step for step in options if step.shares == (i != copy_at)]:
+            steps.append(rng.pick(options))
+            options = later_steps(name, steps[-1].grid, in_place=all(step.shares for step in steps))
+    last = len(steps)
+    write, ask = rng.pick([(last, 0), (last, 0), (last, 0), (0, last), (0, last), (last, last - 1)])
     return question(rng, values, grid, steps, write=write, ask=ask)
 
 

@@ -13,7 +13,7 @@ up to an underscore: a long track has several modules (`einsum.py`, `einsum_basi
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from tensordrill.contraction import Contraction, Mistake
+from tensordrill.contraction import Contraction, Mistake, Terms, axes_of, having, listed, loop_nest
 from tensordrill.domain import MAX_LEVEL
 from tensordrill.puzzles import (
     Choice,
@@ -100,12 +100,17 @@ __all__ = [
     "PredictValue",
     "Rng",
     "Tensor",
+    "Terms",
     "WriteCode",
     "WriteEinsum",
     "WriteExpression",
     "WritePattern",
     "Wrong",
+    "axes_of",
     "drill",
+    "having",
+    "listed",
+    "loop_nest",
     "spell",
     "tensor",
 ]

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from tensordrill.puzzles import Tensor, Wrong
 from tensordrill.puzzles.einsum import letters_for
+from tensordrill.rng import Rng
 
 Axes = tuple[str, ...]
 Terms = tuple[str, ...]  # an equation's letters: a term for each operand, then the result's
@@ -87,9 +88,15 @@ class Contraction:
         """The axis of operand i has a letter of its own, and is summed on its own."""
         return self._with_term(i, self.terms[i].replace(self.letters[axis], self._spare))
 
-    def undiagonal(self, i: int, axis: str) -> Terms:
-        """Of the two axes of that name in operand i, the second is summed on its own."""
-        before, _, after = self.terms[i].rpartition(self.letters[axis])
+    def apart(self, i: int, axis: str) -> Terms:
+        """The axis of operand i has a letter of its own, and the result has both: every pair."""
+        output = self.terms[-1] + ("" if axis in self.output else self.letters[axis]) + self._spare
+        return (*self.untied(i, axis)[:-1], output)
+
+    def undiagonal(self, i: int, axis: str, *, first: bool = False) -> Terms:
+        """Of the two axes of that name in operand i, the second (or the first) is summed on its own."""
+        split = self.terms[i].partition if first else self.terms[i].rpartition
+        before, _, after = split(self.letters[axis])
         return self._with_term(i, before + self._spare + after)
 
     def tied(self, a: str, b: str) -> Terms:
@@ -147,7 +154,7 @@ class Contraction:
                 yield Mistake("diagonal-lost", self.undiagonal(i, axis), because)
 
     def _edits_of_letters(self, say: Callable[[str], str]) -> Iterator[Mistake]:
-        owners = {axis: self.owners(axis) for axis in self.axes}
+        owners = {axis: self.owners(axis) for axis in self.axes if axis != "..."}
         for axis, places in owners.items():
             for i in places if len(places) > 1 else ():
                 because = (
@@ -155,7 +162,7 @@ class Contraction:
                     "An axis along which several tensors run together has one letter in all of them."
                 )
                 yield Mistake("not-tied", self.untied(i, axis), because)
-        for a, b in combinations(self.axes, 2):
+        for a, b in combinations(owners, 2):
             if not set(owners[a]) & set(owners[b]):
                 because = (
                     f"You gave {say(a)} and {say(b)} one letter, so they run together. "
@@ -193,3 +200,49 @@ def _equation(terms: Terms) -> str:
 
 def _swapped(axes: Sequence[str], a: str, b: str) -> list[str]:
     return [b if axis == a else a if axis == b else axis for axis in axes]
+
+
+def listed(words: Sequence[str]) -> str:
+    """`a, b and c`."""
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+def axes_of(axes: Sequence[str]) -> str:
+    return f"({', '.join(axes)})"
+
+
+def having(axes: Sequence[str]) -> str:
+    """What comes after "has": `the axes (row, column)`, `the axis row`."""
+    return f"the axes {axes_of(axes)}" if len(axes) > 1 else f"the axis {axes[0]}"
+
+
+def loop_nest(rng: Rng, net: Contraction) -> tuple[Contraction, str]:
+    """The contraction with letters for axes, and the loop nest that computes it."""
+    letter = dict(zip(net.axes, rng.sample("ijkmnpqrst", len(net.axes)), strict=True))
+    net = Contraction(
+        net.names,
+        tuple(tuple(letter[axis] for axis in axes) for axes in net.operands),
+        tuple(letter[axis] for axis in net.output),
+    )
+    lengths: dict[str, str] = {}
+    guards: list[str] = []
+    factors = []
+    spare = iter(rng.sample([c for c in "abcdefgh" if c not in net.names], 2))
+    guarded = rng.chance(0.6)
+    for name, axes in zip(net.names, net.operands, strict=True):
+        indices = []
+        for at, axis in enumerate(axes):
+            index = axis
+            if guarded and not guards and axis in lengths:
+                index = next(spare)
+                guards.append(f"{axis} == {index}")
+            lengths.setdefault(index, f"{name}.shape[{at}]")
+            indices.append(index)
+        factors.append(f"{name}[{', '.join(indices)}]")
+    lines = [f"out = torch.zeros({', '.join(lengths[axis] for axis in net.output) or '()'})"]
+    for index in rng.shuffled(list(lengths)):
+        lines.append("  " * (len(lines) - 1) + f"for {index} in range({lengths[index]}):")
+    lines += ["  " * (len(lines) - 1) + f"if {guard}:" for guard in guards]
+    target = f"out[{', '.join(net.output)}]" if net.output else "out"
+    lines.append("  " * (len(lines) - 1) + f"{target} += {' * '.join(factors)}")
+    return net, "\n".join(lines)

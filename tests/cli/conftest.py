@@ -90,7 +90,9 @@ class Learner:
     `prompt` is what is asked now, None once the program has ended; `said` is all that it has printed.
     """
 
-    def __init__(self, catalog: Catalog, judge: Judge, trace: Path, args: Iterable[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self, catalog: Catalog, judge: Judge, trace: Path, args: Iterable[str], env: Mapping[str, str]
+    ) -> None:
         self._catalog = catalog
         self._judge = judge
         self._trace = trace
@@ -128,13 +130,20 @@ class Learner:
     def said(self) -> str:
         return self._output.decode()
 
+    @property
+    def solution(self) -> str:
+        return self._judge.solution(self.now.puzzle)
+
+    @property
+    def wrong_answers(self) -> list[str]:
+        return self._judge.wrong_answers(self.now.puzzle)
+
     def right(self) -> str:
-        return self.type(self._judge.solution(self.now.puzzle))
+        return self.type(self.solution)
 
     def wrong(self, which: int = 0) -> str:
         """A wrong turn of this puzzle."""
-        texts = self._judge.wrong_answers(self.now.puzzle)
-        return self.type(texts[which % len(texts)])
+        return self.type(self.wrong_answers[which % len(self.wrong_answers)])
 
     @property
     def now(self) -> Prompt:
@@ -168,6 +177,10 @@ class Learner:
         assert self.process.stdin is not None
         self.process.stdin.close()
         return self._ended()
+
+    def end(self) -> None:
+        """Leave, where the session has not come to its end by itself."""
+        assert (self.leave() if self.prompt else self.ended()) == 0
 
     def interrupt(self) -> int:
         """Ctrl-C."""

@@ -60,7 +60,7 @@ def test_right_and_wrong_answers_to_every_drill(batch: Batch, catalog: Catalog, 
     for name, drill in catalog.items():
         level = drill.levels
         puzzle = drill.puzzle(11, level)
-        answers = [(None, judge.solution(puzzle))]
+        answers: list[tuple[str | None, str]] = [(None, judge.solution(puzzle))]
         answers += zip((wrong.id for wrong in puzzle.wrong), judge.wrong_answers(puzzle), strict=True)
         for turn, answer in answers:
             verdict = batch.ask(drill=name, seed=11, level=level, answer=answer)
@@ -119,7 +119,7 @@ def test_an_answer_that_ends_its_process_or_never_ends(batch: Batch, catalog: Ca
         assert batch.ask(drill=name, seed=1, answer=right)["correct"]
 
 
-IDS = [
+IDS: list[object] = [
     *(0, -1, 1.5, 10**40, True, None, "", "text", "\ud800", "\x1b[31m", "ünïcödé", [], {}),
     {"nested": [1, {"deeper": None}]},
     "x" * 10_000,

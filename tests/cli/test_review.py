@@ -55,11 +55,9 @@ def test_a_first_session(
     assert EXAMPLE in learner.said
     assert ":hint" in learner.said
 
-    said = learner.type("((( ")
-    assert "Not judged." in said
+    assert "Not judged." in learner.type("((( ")
+    assert "Not judged. That answer is empty." in learner.type("")
     assert learner.now.drill == fresh[0]
-    said = learner.type("")
-    assert "Not judged. That answer is empty." in said
     said = learner.right()
     assert "Right.  Good" in said
     assert f"Back {when(TODAY + timedelta(days=2))}" in said
@@ -98,19 +96,9 @@ def test_a_first_session(
     assert "The next drill comes tomorrow" in learner.said
 
     found = exported()
+    kept(found, fresh, first, catalog[fresh[1]].puzzle(first).wrong[0].id)
     for row in found:
         replay.step(row)
-    expected = {fresh[1]: "Again", fresh[2]: "Hard"}
-    assert [(row["drill"], row["rating"]) for row in found if row["rating"]] == [
-        (drill, expected.get(drill, "Good")) for drill in fresh
-    ]
-    assert Counter(row["drill"] for row in found) == Counter(fresh) + Counter({fresh[1]: 3})
-    assert {(row["mode"], row["type"], row["study_day"]) for row in found} == {("review", "answer", "2026-03-02")}
-    assert [row["attempt"] for row in found if row["drill"] == fresh[1]] == [1, 2, 3, 1]
-    seeds = [row["seed"] for row in found if row["drill"] == fresh[1]]
-    assert seeds[:3] == [first] * 3
-    assert seeds[3] != first
-    assert found[1]["wrong_turn"] == catalog[fresh[1]].puzzle(first).wrong[0].id
 
     nothing = run("today", env={"TENSORDRILL_NOW": "2026-03-02T23:00:00+01:00"})
     assert (nothing.returncode, nothing.stderr) == (0, "")
@@ -119,36 +107,52 @@ def test_a_first_session(
     assert len(exported()) == len(found)
 
 
-def test_it_goes_on_where_it_was(sit: "Sit") -> None:
+def kept(found: list[Row], fresh: list[str], first: int, wrong_turn: str) -> None:
+    """What `test_a_first_session` must leave behind."""
+    expected = {fresh[1]: "Again", fresh[2]: "Hard"}
+    assert [(row["drill"], row["rating"]) for row in found if row["rating"]] == [
+        (drill, expected.get(drill, "Good")) for drill in fresh
+    ]
+    assert Counter(row["drill"] for row in found) == Counter(fresh) + Counter({fresh[1]: 3})
+    assert {(row["mode"], row["type"], row["study_day"]) for row in found} == {("review", "answer", "2026-03-02")}
+    missed = [row for row in found if row["drill"] == fresh[1]]
+    assert [row["attempt"] for row in missed] == [1, 2, 3, 1]
+    assert [row["seed"] == first for row in missed] == [True, True, True, False]
+    assert missed[0]["wrong_turn"] == wrong_turn
+
+
+def test_a_puzzle_that_was_not_answered_is_asked_again(sit: "Sit") -> None:
     learner = sit("today")
     drill, seed = learner.now.drill, learner.now.seed
     assert learner.leave() == 0
     assert "Nothing was answered. Your place is kept." in learner.said
-    assert history() == []
-
-    learner = sit("today")
-    assert (learner.now.drill, learner.now.seed) == (drill, seed), "an unanswered puzzle is asked again"
-    assert EXAMPLE in learner.said
-    learner.send(":hint\n(\n")
-    learner.until("Not judged.")
-    assert learner.leave() == 0
-    assert history() == [], "neither a hint nor a slip is an answer"
 
     learner = sit("today")
     assert (learner.now.drill, learner.now.seed) == (drill, seed)
-    learner.send("nonsense\n" if learner.now.puzzle.multiline else "")
-    wrong = learner._judge.wrong_answers(learner.now.puzzle)[0]
+    assert EXAMPLE in learner.said
+    learner.type(":hint")
+    learner.type("(")
+    assert "Not judged." in learner.said
+    assert learner.leave() == 0
+    assert history() == [], "neither a hint nor a slip is an answer"
+    assert sit("today").now.seed == seed
+
+
+def test_a_missed_drill_comes_back_until_it_is_solved_alone(sit: "Sit") -> None:
+    learner = sit("today")
+    drill, seed = learner.now.drill, learner.now.seed
+    wrong = learner.wrong_answers[0]
     learner.send(wrong + "\n" * (2 if learner.now.puzzle.multiline else 1))
     learner.until("Not yet.")
     learner.process.kill()
     assert [(row["answer"], row["rating"]) for row in history()] == [(wrong, "Again")], "it was kept before it showed"
 
     learner = sit("today")
+    again = learner.now.seed
     assert learner.now.drill == drill
-    assert learner.now.seed != seed
+    assert again != seed
     assert "once more" in learner.said
     assert EXAMPLE not in learner.said
-    again = learner.now.seed
     assert learner.interrupt() == 130
     assert len(history()) == 1
 
@@ -167,13 +171,12 @@ def test_it_goes_on_where_it_was(sit: "Sit") -> None:
     while learner.now.drill != drill:
         skipped.append(learner.now.drill)
         assert "Skipped." in learner.type(":skip")
-    assert 1 <= len(skipped) <= GAP, "a solution with a hint is not alone"
+    assert 1 <= len(skipped) <= GAP, "with a hint is not alone"
     learner.right()
-    assert learner.prompt is None or learner.now.drill not in (drill, *skipped)
-    assert learner.leave() == 0 if learner.prompt else learner.ended() == 0
+    learner.end()
 
     learner = sit("today")
-    assert learner.now.drill == skipped[0], "solved alone; what was skipped stays"
+    assert learner.now.drill == skipped[0], "what was skipped stays, and what was solved alone does not"
     learner.type(":quit")
     assert learner.ended() == 0
     assert ratings() == [(drill, "Again")]
@@ -181,7 +184,7 @@ def test_it_goes_on_where_it_was(sit: "Sit") -> None:
 
 def test_a_solution_that_is_shown_is_a_miss(sit: "Sit") -> None:
     learner = sit("today")
-    drill, solution = learner.now.drill, learner._judge.solution(learner.now.puzzle)
+    drill, solution = learner.now.drill, learner.solution
     said = learner.type(":solution")
     assert solution.splitlines()[0].split()[0] in said
     assert [(row["type"], row["correct"], row["status"], row["rating"]) for row in history()] == [
@@ -200,7 +203,7 @@ def test_the_end_of_input_may_come_at_any_moment(sit: "Sit", run: "Run") -> None
     assert (empty.returncode, empty.stderr) == (0, "")
     learner = sit("today")
     drill = learner.now.drill
-    learner.send(learner._judge.solution(learner.now.puzzle))  # no line break: `printf answer | tensordrill today`
+    learner.send(learner.solution)  # no line break: `printf answer | tensordrill today`
     assert learner.leave() == 0
     assert "Right." in learner.said
     assert ratings() == [(drill, "Good")]
@@ -208,7 +211,7 @@ def test_the_end_of_input_may_come_at_any_moment(sit: "Sit", run: "Run") -> None
 
 def test_ctrl_c_while_an_answer_is_judged(sit: "Sit") -> None:
     learner = sit("today")
-    learner.send(learner._judge.solution(learner.now.puzzle) + "\n\n")
+    learner.send(learner.solution + "\n\n")
     assert learner.interrupt() == 130
     assert len(history()) <= 1  # at most the answer being typed is lost
     assert sit("today").prompt
@@ -265,26 +268,19 @@ WEEKS = [
 ]
 
 
-def test_three_weeks(
-    sit: "Sit", catalog: Catalog, exported: Callable[[], list[Row]], replay: "FsrsReplay"
-) -> None:
-    played = list(catalog)[:4]  # the others are skipped: each day costs seconds
+def test_three_weeks(sit: "Sit", catalog: Catalog, exported: Callable[[], list[Row]], replay: "FsrsReplay") -> None:
+    played = list(catalog)[:4]  # the others would cost seconds each day
     turn = 0
     for moment, _ in WEEKS:
         learner = sit("today", now=moment)
-        while learner.prompt:
-            turn += learner.now.drill in played
-            if learner.now.drill not in played:
-                learner.type(":skip")
-            elif turn % 4 == 0:
+        while learner.prompt and learner.now.drill in played:
+            turn += 1
+            if turn % 4 == 2:
                 learner.wrong(turn)
-                learner.type(":skip")
             elif turn % 7 == 0:
                 learner.type(":hint")
-                learner.right()
-            else:
-                learner.right()
-        assert learner.ended() == 0
+            learner.right()
+        learner.end()
 
     found = exported()
     days = [day for _, day in WEEKS]

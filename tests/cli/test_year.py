@@ -86,7 +86,7 @@ def days(chance: Random) -> Iterator[datetime]:
         yield moment.astimezone(timezone(timedelta(minutes=offset)))
         pause = chance.choices(
             [timedelta(hours=1), timedelta(hours=9), timedelta(days=1), timedelta(days=3), timedelta(days=25)],
-            [2, 2, 10, 4, 1],
+            [1, 2, 6, 6, 1],
         )[0]
         moment += pause + timedelta(minutes=chance.randrange(-50, 50))
 

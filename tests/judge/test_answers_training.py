@@ -58,7 +58,7 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
 def test_exactly_three_of_the_120_orders_are_right(judge: Judge, catalog: Catalog, seed: int):
     it = list(islice(loops(catalog, 1), 3))[seed]
     zero, forward, loss, backward, step = it.lines
@@ -71,14 +71,15 @@ def test_exactly_three_of_the_120_orders_are_right(judge: Judge, catalog: Catalo
 
 
 @pytest.mark.parametrize("level", [2, 3])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(3))
 def test_orders_are_right_where_the_prompt_says_so(judge: Judge, catalog: Catalog, level: int, seed: int):
-    it = list(islice(loops(catalog, level), 4))[seed]
+    it = list(islice(loops(catalog, level), 3))[seed]
     orders = list(permutations(it.lines))
     right = [order for order in orders if is_right(order)]
     assert 3 <= len(right) <= 40
     nearly = [order for order in orders if order[-2:] == tuple(it.lines[-2:])]
-    for order in right + Rng(f"{level}/{seed}").sample(nearly, 15) + Rng(f"{level}/{seed}").sample(orders, 30):
+    rng = Rng(f"{level}/{seed}")
+    for order in right + rng.sample(nearly, 10) + rng.sample(orders, 10):
         assert judge.grade(it, numbers(it, order)).correct == is_right(order), order
 
 

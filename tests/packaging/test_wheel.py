@@ -20,10 +20,6 @@ TREE = Path(__file__).parents[2]
 SOURCES = ("src", "drills", "db", "pyproject.toml", "README.md", "LICENSE")
 
 
-def listing() -> set[Path]:
-    return {path for name in SOURCES for path in (TREE, *(TREE / name).rglob("*")) if "__pycache__" not in path.parts}
-
-
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel of this tree, built from a copy: building leaves folders behind."""
@@ -66,8 +62,8 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]
 
 
 def out_of(program: Path, *args: str) -> str:
-    done = subprocess.run([program, *args], capture_output=True, text=True, check=True)
-    assert done.stderr == ""
+    done = subprocess.run([program, *args], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
     return done.stdout
 
 
@@ -77,18 +73,11 @@ def test_what_is_in_it(wheel: Path) -> None:
     inside = {name.partition("tensordrill/")[2] for name in names if name.startswith("tensordrill/")}
     expected = {"py.typed"}
     for folder, prefix in ((TREE / "src/tensordrill", ""), (TREE / "drills", "drills/"), (TREE / "db", "db/")):
-        modules = (path for path in folder.rglob("*.py") if "tensordrill/drills/" not in str(path.relative_to(TREE)))
-        expected |= {prefix + path.relative_to(folder).as_posix() for path in modules}
+        expected |= {prefix + path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
     assert inside == expected
     others = {name for name in names if not name.startswith("tensordrill/")}
     assert all(".dist-info/" in name for name in others), "no tests, no benchmarks, no stray top-level modules"
     assert any(name.endswith("licenses/LICENSE") for name in others)
-
-
-def test_building_left_the_tree_alone(wheel: Path) -> None:
-    assert wheel.is_file()
-    left = {path.name for path in TREE.iterdir()} | {path.name for path in (TREE / "src").iterdir()}
-    assert not left & {"build", "dist"}
 
 
 def test_it_works_by_itself(
@@ -125,11 +114,10 @@ def test_it_works_by_itself(
     ) as session:
         assert session.stdin is not None
         assert session.stdout is not None
-        for line in session.stdout:  # up to the line that says what may be typed; the trace follows it
+        for line in session.stdout:
             if ":hint" in line:
                 break
-        while not (trace.exists() and trace.read_text().endswith("\n")):
-            assert session.poll() is None
+        assert session.stdout.read(2) == "> "
         asked = json.loads(trace.read_text())
         answer = judge.solution(catalog[asked["drill"]].puzzle(asked["seed"], asked["level"]))
         said, complaints = session.communicate(answer + "\n", timeout=120)

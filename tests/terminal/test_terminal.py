@@ -46,9 +46,7 @@ def one_line(catalog: Catalog) -> str:
 
 
 @sizes
-def test_a_review(
-    terminal: Start, asked: Callable[[], Puzzle], judge: Judge, columns: int, lines: int
-) -> None:
+def test_a_review(terminal: Start, asked: Callable[[], Puzzle], judge: Judge, columns: int, lines: int) -> None:
     here = terminal("today", columns=columns, lines=lines)
     here.wait_for("Enter when you have read it.")
     here.wait_for_prompt()
@@ -144,7 +142,9 @@ def test_leaving_leaves_the_terminal_as_it_was(
     assert 2004 << 5 not in here.screen.mode, "bracketed paste is off"
 
 
-def test_a_terminal_that_is_closed(terminal: Start, catalog: Catalog, asked: Callable[[], Puzzle], judge: Judge) -> None:
+def test_a_terminal_that_is_closed(
+    terminal: Start, catalog: Catalog, asked: Callable[[], Puzzle], judge: Judge
+) -> None:
     here = terminal("practice", one_line(catalog), "--count", "2")
     here.wait_for_prompt()
     here.submit(judge.solution(asked()))

@@ -52,7 +52,8 @@ def _sum_up(app: App, sitting: Sitting, screen: Screen) -> None:
     if not solved and not sitting.seconds:
         say(Text("Nothing was answered. Your place is kept."))
         return
-    say(Text(f"{len(solved)} solved, {alone} of them alone at the first try, in {sitting.seconds / 60:.0f} min."))
+    counted = f"{len(solved)} solved, {alone} of them alone at the first try" if solved else "None solved"
+    say(Text(f"{counted}, in {sitting.seconds / 60:.0f} min. Every answer is kept."))
     if session.left and session.mode is Mode.REVIEW:
         say(Text(f"{session.left} left for today: `tensordrill today` goes on from there."))
     elif session.mode is Mode.REVIEW and (following := app.next_due()):

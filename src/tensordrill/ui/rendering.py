@@ -25,7 +25,7 @@ def puzzle(asked: Asked, heading: str) -> RenderableType:
     if face.code:
         numbered = asked.puzzle.kind == "fix"
         parts += [Text(), code(face.code, line_numbers=numbered)]
-    if face.tensors:
+    if face.tensors and not face.axes_told:
         parts += [Text(), *tensors(face)]
     if face.lines and asked.puzzle.kind == "order":
         parts += [
@@ -68,8 +68,11 @@ def tensors(face: Face) -> Iterator[RenderableType]:
         yield Padding(Text(f"{name} = {size}", style="dim"), (0, 2))
 
 
-def verdict_on(answered: Feedback, today: date) -> RenderableType:
-    """Right: one line. Wrong: the mistake, then what was expected beside what came."""
+def verdict_on(answered: Feedback, today: date, *, predicted: bool) -> RenderableType:
+    """Right: one line. Wrong: the mistake, then what was expected beside what came.
+
+    What was expected of a prediction is its solution, and stays hidden while the learner may try again.
+    """
     verdict = answered.verdict
     if verdict.correct:
         facts = ["Right.", *([answered.rating.label] if answered.rating else []), _duration(answered.seconds)]
@@ -80,7 +83,8 @@ def verdict_on(answered: Feedback, today: date) -> RenderableType:
         verdict.status, "Not yet"
     )
     lines: list[RenderableType] = [Text.assemble((f"{head}.", "bold"), " ", verdict.feedback)]
-    lines += counterexample(verdict)
+    if not predicted:
+        lines += counterexample(verdict)
     if answered.rating is Rating.AGAIN and answered.due:
         lines.append(
             Text(f"Again. You meet it once more in this session, then {when(answered.due, today)}.", style="dim")

@@ -59,6 +59,7 @@ class _Loop:
                 self._say(rendering.Prose(f"Hint: {hint}") if hint else Text("There are no more hints."))
             case ":solution":
                 self._say(rendering.solution(self.sitting.reveal()))
+                self._pause()
             case ":skip":
                 self._say(Text("Skipped. It stays for the next session."))
                 return False
@@ -72,7 +73,7 @@ class _Loop:
         if self.sitting.judge_is_loading:
             self._say(Text("torch is still loading; a moment…", style="dim"))
         answered = self.sitting.answer(text)
-        self._say(rendering.verdict_on(answered, self.today))
+        self._say(rendering.verdict_on(answered, self.today, predicted=self._asked().puzzle.predicts))
         if answered.replaced:
             self._show_puzzle()
         elif self.sitting.session.phase is Phase.ASKING and answered.verdict.status is not Status.UNPARSABLE:
@@ -83,11 +84,15 @@ class _Loop:
         asked, solved = self.sitting.example()
         self._say(rendering.puzzle(asked, f"example · {asked.drill.title}"))
         self._say(rendering.solution(solved))
+        self._pause()
+        self.sitting.example_read()
+
+    def _pause(self) -> None:
+        """Let the learner read before the next puzzle takes the screen. A pipe needs no time."""
         if self.screen.interactive:
-            self.screen.console.print(Text("Enter when you have read it.", style="dim"))
+            self._say(Text("Enter when you have read it.", style="dim"))
             if command_of(self.screen.read(), list(COMMANDS)) == ":quit":
                 raise Quit
-        self.sitting.example_read()
 
     def _show_puzzle(self) -> None:
         session, asked = self.sitting.session, self._asked()
