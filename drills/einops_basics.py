@@ -843,7 +843,7 @@ def pool(rng: Rng) -> WritePattern:
     names = stored.split() if rng.chance(0.4) else rng.shuffled(stored.split())
     axes = [axis for axis in names if axis in most.split()]
     if rng.level > 1:
-        axes = [axis for axis in axes if axis in rng.sample(axes, rng.integer(1, len(axes)))]
+        axes = sorted(rng.sample(axes, rng.integer(1, len(axes))), key=names.index)
     how = rng.pick(("max", "mean", "max", "mean", "min", "sum"))
     counts = {axis: rng.integer(2, 4) for axis in axes}
     strided = [axis for axis in axes if rng.level > 1 and rng.chance(0.3)]
@@ -1077,4 +1077,591 @@ def repeat(rng: Rng) -> WritePattern:
         why="In `repeat` a name that stands on the right alone is a new axis, along which everything is the same; its "
         "size is passed. In brackets it says how copies lie: (axis n) repeats each entry before the next, as "
         "`repeat_interleave`; (n axis) repeats the whole, as `Tensor.repeat` and `tile`.",
+    )
+
+
+# --- a statistic, broadcast back
+
+STATISTICS = (
+    ("mean", "-", "Subtract from every entry of `x` the mean of its {kept}", "{} - {}"),
+    ("mean", "-", "Centre `x`, so that the mean of every {kept} becomes 0", "{} - {}"),
+    ("max", "-", "Subtract from every entry of `x` the largest entry of its {kept}", "{} - {}"),
+    ("sum", "/", "Divide every entry of `x` by the sum of its {kept}", "{} / {}"),
+)
+RULED_OUT = ("mean", "sum", "max", "amax")
+
+
+def aligned(kept: Sequence[str], axes: Sequence[str]) -> str:
+    """The pattern's side with a 1 for every axis that is not kept, as far as broadcasting needs them."""
+    return " ".join([axis if axis in kept else "1" for axis in axes])
+
+
+@dataclass(frozen=True)
+class Centring:
+    """`x` and a statistic of `source`, kept for some axes of `x`, in the order in which `source` has them."""
+
+    axes: Sequence[str]
+    source: str
+    source_axes: Sequence[str]
+    kept: Sequence[str]
+    how: str
+    formula: str
+
+    def reduced(self, kept: Sequence[str]) -> str:
+        return f"reduce({self.source}, '{' '.join(self.source_axes)} -> {' '.join(kept)}', '{self.how}')"
+
+    def expression(self, kept: Sequence[str], read_as: Sequence[str], axes: Sequence[str]) -> str:
+        """The whole, with the statistic's axes taken for `read_as` and laid along those of `axes`."""
+        there = f"rearrange({self.reduced(kept)}, '{' '.join(read_as)} -> {aligned(read_as, axes)}')"
+        return self.formula.format("x", there)
+
+    def wrong_turns(self) -> Iterator[Wrong]:
+        kept, whole = tuple(self.kept), listed(self.kept)
+        yield Wrong(
+            "keepdim-lost",
+            self.formula.format("x", self.reduced(kept)),
+            f"You leave the {self.how} as ({', '.join(kept)}). Broadcasting aligns from the right, so it meets the last "
+            "axes of `x`; ones are to stand where the other axes are.",
+        )
+        gone = [axis for axis in self.axes if axis not in kept]
+        if len(kept) == 1:
+            other = next(axis for axis in gone if axis != self.axes[-1])
+            yield Wrong(
+                "wrong-axis-aligned",
+                self.formula.format(
+                    "x", f"rearrange({self.reduced(kept)}, '{other} -> {aligned([other], self.axes)}')"
+                ),
+                f"You lay the {self.how} along {other}; it has one number for each {whole}.",
+            )
+        else:
+            yield Wrong(
+                "axes-exchanged",
+                self.expression(kept, kept[::-1], self.axes),
+                f"You take the axes of the {self.how} the other way round: after `reduce` they are ({', '.join(kept)}).",
+            )
+        if self.source == "x":
+            yield Wrong(
+                "others-reduced",
+                self.expression(gone, gone, self.axes),
+                f"You reduce {whole} and keep the other axes. One number for each {whole} is asked for.",
+            )
+        yield Wrong(
+            "all-reduced",
+            self.formula.format("x", self.reduced(())),
+            f"You take one {self.how} of everything. One for each {whole} is asked for.",
+        )
+
+
+def centring(rng: Rng) -> tuple[str, Centring]:
+    topic, pool = rng.pick(SCENES)
+    axes = rng.sample(pool.split(), rng.pick(((3, 4), (3, 4), (4,))[rng.level - 1]))
+    count = 1 if rng.level == 1 or len(axes) == THIRD else rng.integer(1, 2)
+    kept = sorted(rng.sample(axes[:-1], count), key=axes.index)  # not the last: it would broadcast by itself
+    how, _, ask, formula = rng.pick(STATISTICS[:2] if rng.level == 1 else STATISTICS)
+    told = f"{topic}: `x` has the axes {shown(axes)}."
+    ask = ask.format(kept=" and ".join(kept))
+    if rng.level == THIRD:
+        extra = rng.pick([axis for axis in pool.split() if axis not in axes] or ["sample"])
+        source_axes = rng.shuffled([*kept, extra, *rng.sample([axis for axis in axes if axis not in kept], 1)])
+        it = Centring(axes, "ref", source_axes, [axis for axis in source_axes if axis in kept], how, formula)
+        each = f"for each {listed(kept)}, over its {listed([a for a in source_axes if a not in kept])}"
+        verb = {"-": "Subtract from `x`", "/": "Divide `x` by"}["-" if "-" in formula else "/"]
+        return (
+            f"{topic}: `x` has the axes {shown(axes)}, and `ref`, recorded before, {shown(source_axes)}.\n\n"
+            f"{verb} the {WORDS[how]} of `ref`, {each}: every entry meets the number of its own {listed(kept)}."
+        ), it
+    it = Centring(axes, "x", axes, kept, how, formula)
+    over = listed([axis for axis in axes if axis not in kept])
+    if rng.level == 1:
+        return f"{told}\n\n{ask}: over {over}.", it
+    if rng.chance(0.4):
+        letters = dict(zip(axes, rng.shuffled("ijkl"[: len(axes)]), strict=True))
+        function = "sum" if how == "sum" else how
+        index = ", ".join(letters[axis] for axis in axes)
+        part = ", ".join(letters[axis] if axis in kept else ":" for axis in axes)
+        code = formula.format(f"x[{index}]", f"x[{part}].{function}()")
+        return fenced("Write one expression after which, for all indices,", f"out[{index}] == {code}"), it
+    return f"{told}\n\n{ask}. (Such a {kept[0] if len(kept) == 1 else 'set'} runs over {over}.)", it
+
+
+@drill(after=["einops.reduce"], levels=3, structures=(8, 20, 60))
+def broadcast_bias(rng: Rng) -> WriteExpression:
+    """A mean per channel, broadcast back."""
+    prompt, it = centring(rng)
+    positive = it.formula.startswith("{} /")
+    domain = "positive" if positive else "any"
+    tensors = [Tensor("x", tuple(it.axes), domain)]
+    if it.source != "x":
+        tensors.append(Tensor(it.source, tuple(it.source_axes), domain))
+    return WriteExpression(
+        prompt=f"{prompt}\n\nThe result has the axes of `x`. Reduce with einops: mean, sum, max and amax are ruled out as "
+        "functions and methods.",
+        tensors=tensors,
+        output=it.axes,
+        reference_expression=it.expression(it.kept, it.kept, it.axes),
+        forbid=RULED_OUT,
+        hints=[
+            "Two steps: `reduce` to one number for each thing that is kept, then give that the rank of `x`.",
+            f"`rearrange` puts a 1 where an axis is to be stretched: the right side has {len(it.axes)} places, "
+            f"{listed(list(it.kept))} and ones.",
+        ],
+        why="Broadcasting aligns axes from the right by position, never by name. A statistic that has lost its axes "
+        "meets the last axes of x, which raises, or runs silently where sizes agree. Ones in the pattern, as "
+        "keepdim=True in torch, hold the places: 'b c h w -> 1 c 1 1'.",
+        wrong=list(it.wrong_turns()),
+    )
+
+
+# --- what a call gives
+
+
+@dataclass(frozen=True)
+class Call:
+    """An einops call on a tensor of known sizes: `sizes` has one for each name."""
+
+    operation: str
+    left: Side
+    right: Side
+    sizes: Mapping[str, int]
+    given: Sequence[str]
+    reduction: str = ""
+
+    def text(self, tensor: str = "x", left: str = "", right: str = "") -> str:
+        pattern = f"'{left or spelled(self.left)} -> {right or spelled(self.right)}'"
+        reduction = [f"'{self.reduction}'"] if self.reduction else []
+        sizes = [f"{name}={self.sizes[name]}" for name in self.given]
+        return f"{self.operation}({', '.join([tensor, pattern, *reduction, *sizes])})"
+
+    def shape(self, side: Side, sizes: Mapping[str, int] | None = None) -> tuple[int, ...]:
+        return tuple([prod([(sizes or self.sizes)[name] for name in axis]) for axis in side])
+
+    @property
+    def before(self) -> tuple[int, ...]:
+        return self.shape(self.left)
+
+    @property
+    def after(self) -> tuple[int, ...]:
+        return self.shape(self.right)
+
+
+NAMES = ("b", "c", "d", "h", "k", "n", "s", "t", "w")
+OPERATIONS = ("rearrange", "reduce", "repeat")
+
+
+def divisors(size: int) -> list[int]:
+    return [part for part in range(2, size // 2 + 1) if size % part == 0]
+
+
+def fresh_shape(rng: Rng) -> list[int]:
+    """Sizes, all different, of which at least one can be divided in two ways."""
+    return rng.shuffled([rng.pick((6, 10, 12, 15)), *rng.sample((2, 3, 5, 7), rng.integer(1, 2))])
+
+
+def random_call(rng: Rng, shape: Sequence[int], operation: str, *, splits: bool, merges: bool) -> Call:
+    """A call that runs on a tensor of that shape."""
+    names = iter(rng.sample(NAMES, len(NAMES)))
+    sizes: dict[str, int] = {}
+    given = []
+    left = []
+    able = [i for i, size in enumerate(shape) if any(part * part != size for part in divisors(size))]
+    at = rng.pick(able) if splits and able else -1
+    for i, size in enumerate(shape):
+        one = next(names)
+        sizes[one] = size
+        if i != at:
+            left.append((one,))
+            continue
+        other = next(names)
+        sizes[one] = rng.pick([part for part in divisors(size) if part * part != size])
+        sizes[other] = size // sizes[one]
+        left.append((one, other))
+        given.append(rng.pick((one, other)))
+    kept = names_in(tuple(left))
+    if operation == "reduce":
+        kept = rng.sample(kept, rng.integer(min(2, len(kept) - 1), len(kept) - 1))
+    right = plain(rng.shuffled(kept))
+    if operation == "repeat":
+        new = next(names)
+        sizes[new] = rng.integer(2, 4)
+        given.append(new)
+        place = rng.integer(0, len(right) - 1)
+        if merges:
+            bracket = rng.pick(((new, *right[place]), (*right[place], new)))
+            right = (*right[:place], bracket, *right[place + 1 :])
+        else:
+            right = (*right[:place], (new,), *right[place:])
+    elif merges and len(right) > 1:
+        place = rng.integer(0, len(right) - 2)
+        right = (*right[:place], right[place] + right[place + 1], *right[place + 2 :])
+    reduction = rng.pick(("mean", "max", "sum")) if operation == "reduce" else ""
+    return Call(operation, tuple(left), right, sizes, given, reduction)
+
+
+def shape_mistakes(call: Call) -> Iterator[tuple[str, tuple[int, ...], str]]:
+    """What people say instead of the shape."""
+    split = next((axis for axis in call.left if len(axis) > 1), ())
+    merged = next((axis for axis in call.right if len(axis) > 1), ())
+    if split:
+        known, other = (split if split[0] in call.given else split[::-1])[:2]
+        total = call.sizes[known] * call.sizes[other]
+        names = f"({' '.join(split)})"
+        yield (
+            "size-misplaced",
+            call.shape(call.right, {**call.sizes, known: call.sizes[other], other: call.sizes[known]}),
+            f"The call passes {known}={call.sizes[known]}, so {other} is {total} / {call.sizes[known]}.",
+        )
+        yield (
+            "not-divided",
+            call.shape(call.right, {**call.sizes, other: total}),
+            f"{names} takes {total} apart: {known} is {call.sizes[known]}, and {other} what is left, {total} / "
+            f"{call.sizes[known]}.",
+        )
+    if merged:
+        sizes = [call.sizes[name] for name in merged]
+        bracket = f"({' '.join(merged)})"
+        yield (
+            "added-not-multiplied",
+            tuple([sum(sizes) if axis == merged else prod([call.sizes[n] for n in axis]) for axis in call.right]),
+            f"A merged axis has the product of its sizes: {bracket} is {' * '.join(map(str, sizes))}.",
+        )
+        yield (
+            "brackets-ignored",
+            tuple([call.sizes[name] for name in names_in(call.right)]),
+            f"{bracket} is one axis, not {len(merged)}.",
+        )
+    if call.operation == "reduce":
+        gone = [name for name in names_in(call.left) if name not in names_in(call.right)]
+        yield (
+            "kept-as-one",
+            tuple([1 if name in gone else call.sizes[name] for name in names_in(call.left)]),
+            f"{listed(gone)} is missing on the right, so it is reduced away; a 1 there would keep it.",
+        )
+        yield (
+            "others-reduced",
+            tuple([call.sizes[name] for name in gone]),
+            f"What the right side names is kept; {listed(gone)} is reduced.",
+        )
+    if call.operation == "repeat":
+        new = next(name for name in call.given if name not in names_in(call.left))
+        yield (
+            "not-repeated",
+            call.shape(tuple([tuple(n for n in axis if n != new) for axis in call.right if axis != (new,)])),
+            f"{new}={call.sizes[new]} is new on the right: the entries are repeated along it.",
+        )
+    order = [name for name in call.sizes if name in names_in(call.right)]
+    yield (
+        "input-order",
+        call.shape(grouped(order, [len(axis) for axis in call.right])),
+        "You list the sizes as `x` has them. The right side gives the order.",
+    )
+    yield (
+        "output-reversed",
+        call.after[::-1],
+        "You list the result's axes from last to first.",
+    )
+
+
+def as_wrong(right: object, mistakes: Iterable[tuple[str, tuple[int, ...], str]]) -> list[Wrong]:
+    """The shapes that are neither right nor said before."""
+    seen = {right}
+    wrong = []
+    for name, shape, because in mistakes:
+        if shape not in seen:
+            seen.add(shape)
+            wrong.append(Wrong(name, repr(shape), because))
+    return wrong
+
+
+@drill(after=["einops.split"], levels=3, structures=(40, 100, 200))
+def output_shape(rng: Rng) -> PredictShape:
+    """The shape of what a call returns."""
+    shape = fresh_shape(rng)
+    operation = "rearrange" if rng.level == 1 else rng.pick(OPERATIONS)
+    splits = rng.chance(0.5 if rng.level == 1 else 0.7)
+    call = random_call(rng, shape, operation, splits=splits, merges=not splits or rng.chance(0.4))
+    program, tensor = f"x = torch.zeros{shown([str(size) for size in shape])}", "x"
+    if rng.level == THIRD:
+        program += f"\ny = {call.text()}"
+        call = random_call(rng, call.after, rng.pick(OPERATIONS), splits=rng.chance(0.7), merges=rng.chance())
+        tensor = "y"
+    wrong = as_wrong(call.after, shape_mistakes(call))
+    return PredictShape(
+        program=program,
+        ask=call.text(tensor),
+        wrong=wrong,
+        hints=[
+            "Write the size above every name on the left. Brackets there: what is not passed is found by dividing.",
+            "Then read the right side from left to right: each name gives its size, brackets give one product.",
+        ],
+        why="The left side binds a size to every name, axis by axis; in brackets the sizes multiply to the axis, so "
+        "one of them may be left out. The right side is the shape: names in order, brackets multiplied. `reduce` drops "
+        "names that are missing on the right, `repeat` takes new ones, whose sizes are passed.",
+    )
+
+
+# --- sizes taken from another tensor
+
+
+@drill(after=["einops.split"], levels=3, structures=(10, 20, 30))
+def parse_shape(rng: Rng) -> PredictShape:
+    """Sizes taken from another tensor with parse_shape."""
+    rank = 3 if rng.level == 1 else rng.integer(3, 4)
+    places = rng.sample(range(rank), 1 if rng.level == 1 else rng.integer(1, 2))
+    if sorted(places) == list(range(len(places))):  # after some `_`, so that counting only the names goes wrong
+        places = [place + 1 for place in places]
+    names = rng.sample(NAMES, rank + 2)
+    known = {place: names.pop() for place in sorted(places)}
+    x = rng.sample((2, 3, 4, 5, 6, 7), rank)
+    pattern = " ".join([known.get(place, "_") for place in range(rank)])
+    right_sizes = {name: x[place] for place, name in known.items()}
+    shifted = {name: x[i] for i, name in enumerate(known.values())}
+    free, rest = names.pop(), names.pop()
+    fault = rng.pick(("", "", "unused", "unequal")) if rng.level > 1 else ""
+    split = next(iter(known.values()))
+    others = [name for name in known.values() if name != split]
+    more = rng.integer(2, 3)
+    total = right_sizes[split] * shifted[split] * more
+    plain_size = rng.pick([n for n in (8, 9, 11)])
+    repeats = rng.level == THIRD and rng.chance()
+    sizes = {**right_sizes, free: total // right_sizes[split], rest: plain_size}
+    if repeats:
+        left: Side = ((rest,), (free,))
+        sizes[free] = rng.pick((10, 13))
+        new = list(known.values())
+        right = plain(rng.shuffled([rest, free, *new]))
+        if rng.chance(0.4):
+            right = (*right[:-2], right[-2] + right[-1])
+    else:
+        bracket = rng.pick(((split, free), (free, split)))
+        left = tuple(rng.shuffled([bracket, (rest,), *plain(others)]))
+        right = plain(rng.shuffled(names_in(left)))
+        if rng.level > 1 and rng.chance():
+            right = (*right[:-2], right[-2] + right[-1])
+    if repeats and fault == "unequal":
+        fault = ""
+    y = [prod([sizes[name] for name in axis]) for axis in left]
+    call = Call("repeat" if repeats else "rearrange", left, right, sizes, ())
+    mistakes = []
+    text = call.text("y")[:-1] + ", **known)"
+    because_unused = ""
+    if fault == "unused":
+        gap = next(place for place in range(rank) if place not in known)
+        extra = names.pop() if names else "q"
+        pattern = " ".join([extra if place == gap else known.get(place, "_") for place in range(rank)])
+        because_unused = (
+            f"{extra} is captured too, and the pattern has no {extra}: einops raises for a size it has no use for."
+        )
+        mistakes.append(("unused-ignored", call.after, because_unused))
+    elif fault == "unequal":
+        y[left.index(bracket)] += 1 if right_sizes[split] > 1 else 0
+        mistakes.append(
+            (
+                "size-not-checked",
+                call.after,
+                f"{split} is {right_sizes[split]}, and {y[left.index(bracket)]} does not divide by it.",
+            )
+        )
+    narrow = {**sizes, **shifted}
+    if not repeats:
+        narrow[free] = total // shifted[split]
+    mistakes.append(
+        (
+            "axes-shifted",
+            call.shape(right, narrow),
+            "Each `_` stands for an axis too. The names are bound by position: "
+            + ", ".join([f"{name} is axis {place}" for place, name in known.items()])
+            + ".",
+        )
+    )
+    skipped = next(place for place in range(rank) if place not in known)
+    mistakes.append(
+        (
+            "underscore-captured",
+            call.shape(right, {**sizes, free: x[skipped]} if not repeats else {**sizes, split: x[skipped]}),
+            f"`_` skips an axis: its size {x[skipped]} is not captured, and {free} comes from `y`.",
+        )
+    )
+    wrong = as_wrong("error" if fault else call.after, mistakes)
+    if rng.level > 1 and not fault:
+        wrong.append(
+            Wrong(
+                "underscore-raises",
+                "error",
+                "`_` is no name: parse_shape leaves it out, so nothing is missing or unused.",
+            )
+        )
+    return PredictShape(
+        program=f"x = torch.zeros{shown([str(size) for size in x])}\ny = torch.zeros{shown([str(size) for size in y])}\n"
+        f"known = einops.parse_shape(x, '{pattern}')",
+        ask=text,
+        can_fail=rng.level > 1,
+        wrong=wrong,
+        hints=[
+            "First write down the dictionary `known`: a name for each axis of x that is not `_`, and its size.",
+            "Then read the call as if those sizes had been typed into it.",
+        ],
+        why="`parse_shape` binds names to the sizes of a tensor by position and skips axes marked `_`, so `**` passes "
+        "just those on. A name in it that the pattern lacks is an error, as is one whose size does not fit.",
+    )
+
+
+# --- calls that raise
+
+
+FAULTS = {
+    "one-side": (
+        "a name stands on one side of the arrow only.",
+        "Identifiers only on one side",
+        "every name that must stand on both sides does",
+    ),
+    "indivisible": (
+        "a size that is passed does not divide its axis.",
+        "can't divide axis",
+        "every size that is passed divides its axis",
+    ),
+    "unknown": (
+        "two sizes in one bracket are unknown.",
+        "Could not infer sizes",
+        "no bracket on the left has two names of unknown size",
+    ),
+    "rank": (
+        "the pattern has more or fewer axes than the tensor.",
+        "Wrong shape: expected",
+        "the left side has as many axes as the tensor, brackets counted once",
+    ),
+    "unused": (
+        "a size is passed for a name that the pattern lacks.",
+        "is not used in transform",
+        "every size that is passed belongs to a name of the pattern",
+    ),
+    "twice": (
+        "a name stands twice on one side.",
+        "duplicate dimension",
+        "no name stands twice on one side",
+    ),
+    "unsized": (
+        "a new axis has no size.",
+        "Specify sizes for new axes",
+        "every axis that is new has a size",
+    ),
+    "appears": (
+        "`reduce` is to make an axis that the left side lacks.",
+        "Unexpected identifiers on the right side",
+        "the right side has nothing that the left side lacks",
+    ),
+    "vanishes": (
+        "`repeat` is to drop an axis.",
+        "Unexpected identifiers on the left side",
+        "`repeat` drops nothing here",
+    ),
+}
+FAULTS_OF = {
+    "rearrange": ("one-side", "indivisible", "unknown", "rank", "unused", "twice"),
+    "reduce": ("appears", "indivisible", "unknown", "rank", "unused", "twice"),
+    "repeat": ("unsized", "vanishes", "indivisible", "unknown", "rank", "unused"),
+}
+LESSON = "rearrange({}, 'batch seq d_model -> batch seq heads d_head', heads={})"
+
+
+def broken(rng: Rng, call: Call, fault: str) -> Call | None:
+    """The call with that fault alone; None where it cannot have it."""
+    left, right, given = list(call.left), list(call.right), list(call.given)
+    sizes = dict(call.sizes)
+    split = next((axis for axis in left if len(axis) > 1), None)
+    spare = next(name for name in NAMES if name not in sizes)
+    match fault:
+        case "one-side" | "appears" if rng.chance() or fault == "appears":
+            sizes[spare] = rng.integer(2, 4)
+            right.insert(rng.integer(0, len(right)), (spare,))
+            given += [spare] if rng.chance() else []
+        case "one-side" | "vanishes":
+            kept = names_in(call.left)
+            gone = rng.pick(kept)
+            right = [tuple([name for name in axis if name != gone]) for axis in right if axis != (gone,)]
+        case "indivisible" if split:
+            [known] = [name for name in split if name in given]
+            total = prod([sizes[name] for name in split])
+            sizes[known] = rng.pick([n for n in range(2, total) if total % n])
+        case "unknown" if split:
+            given = [name for name in given if name not in split]
+        case "rank" if len(left) > SECOND:
+            gone = rng.pick([axis for axis in left if len(axis) == 1])
+            left.remove(gone)
+            right = [tuple([name for name in axis if name not in gone]) for axis in right if axis != gone]
+        case "unused":
+            sizes[spare] = rng.integer(2, 4)
+            given.append(spare)
+        case "twice":
+            axis = rng.pick(right)
+            right.append((axis[0],))
+        case "unsized":
+            given = [name for name in given if name in names_in(call.left)]
+        case _:
+            return None
+    if not right or () in right:
+        return None
+    return Call(call.operation, tuple(left), tuple(right), sizes, given, call.reduction)
+
+
+def called(rng: Rng, shape: Sequence[int], operation: str) -> tuple[str, tuple[int, ...], str]:
+    """A call on `x` that may raise, the shape that it gives or would give, and what is wrong with it."""
+    while True:
+        call = random_call(rng, shape, operation, splits=rng.chance(0.8), merges=rng.chance(0.5))
+        fault = "" if rng.chance(0.35) else rng.pick(FAULTS_OF[operation])
+        made = broken(rng, call, fault) if fault else call
+        if made:
+            return made.text("{}"), call.after, fault
+
+
+@drill(after=["einops.output-shape"], levels=3, structures=(60, 150, 200))
+def invalid(rng: Rng) -> Choose:
+    """Whether a pattern raises, and why."""
+    shape = fresh_shape(rng)
+    operation = "rearrange" if rng.level == 1 else rng.pick(OPERATIONS)
+    first = ""
+    if rng.level == THIRD:
+        before = random_call(rng, shape, rng.pick(OPERATIONS), splits=rng.chance(), merges=rng.chance())
+        first, shape_after = f"y = einops.{before.text('x')}\n", before.after
+    else:
+        shape_after = tuple(shape)
+    if rng.level == 1 and rng.chance(0.15):
+        heads = rng.pick((2, 3, 4, 6, 8, 12))
+        shape = [rng.integer(2, 5), rng.integer(6, 9), heads * 4]
+        text, after, fault = LESSON.format("{}", heads), (*shape[:2], heads, 4), "one-side"
+    else:
+        text, after, fault = called(rng, shape_after, operation)
+    runs = f"It runs, and `{'z' if first else 'y'}` has shape {after}."
+    others = rng.sample([name for name in FAULTS_OF[operation] if name != fault], 3 if fault else 2)
+    swapped_shape = (*after[1:], after[0])
+    choices = [Choice(runs, holds=f"tuple({'z' if first else 'y'}.shape) == {after}")]
+    because = {runs: f"It raises: {FAULTS[fault][0]}" if fault else ""}
+    if not fault:
+        elsewise = f"It runs, and `{'z' if first else 'y'}` has shape {swapped_shape}."
+        choices.append(Choice(elsewise, holds=f"tuple({'z' if first else 'y'}.shape) == {swapped_shape}"))
+        because[elsewise] = "It runs, and its axes come in the order of the right side."
+    names = {runs: "runs-anyway"}
+    for name in [fault, *others] if fault else others:
+        text_of, raises, not_so = FAULTS[name]
+        choices.append(Choice(f"It raises: {text_of}", raises=raises))
+        because[choices[-1].text] = f"Here {not_so}."
+        names[choices[-1].text] = name
+    right = f"It raises: {FAULTS[fault][0]}" if fault else runs
+    name, source = ("z", "y") if first else ("y", "x")
+    return Choose(
+        prompt="What does the last line do?" if first else "What does this call do?",
+        program=f"x = torch.zeros{shown([str(size) for size in shape])}\n{first}{name} = einops.{text.format(source)}",
+        choices=choices,
+        right=right,
+        hints=[
+            "Count the axes on the left, brackets once, and write their sizes under them. Is every size known?",
+            "Then compare the names on both sides. Which may differ depends on the function that is called.",
+        ],
+        why="`rearrange` takes the same names on both sides; `reduce` may lose names on the right, `repeat` may gain "
+        "some, with their sizes. In brackets on the left at most one size may be unknown, and the others must divide "
+        "the axis. Every size that is passed belongs to a name, and a name stands once on a side.",
+        wrong=[
+            Wrong(names.get(choice.text, "other-shape"), choice.text, because[choice.text])
+            for choice in choices
+            if choice.text != right
+        ],
     )

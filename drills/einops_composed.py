@@ -37,6 +37,7 @@ def parts(side: str) -> list[str]:
 
 
 def brackets(side: str) -> list[str]:
+    """The brackets of one side, as they are written."""
     return re.findall(r"\([^)]*\)", side)
 
 
@@ -65,6 +66,7 @@ class Pattern:
     called: Mapping[str, str]
     operation: str = "rearrange"
     reduction: str = ""
+    fixed: Mapping[str, int] = field(default_factory=dict)  # sizes that are told, and not passed
 
     @property
     def text(self) -> str:
@@ -80,9 +82,11 @@ class Pattern:
 
     @property
     def derived(self) -> dict[str, str]:
-        """What the named axes are products of; the factors in alphabetical order, which says nothing of theirs."""
-        used = {*self.stored, *self.wanted}
-        return {name: " * ".join(sorted(factors.split())) for name, factors in self.called.items() if name in used}
+        """The sizes that are told, and the products; their factors in alphabetical order, which says nothing."""
+        used = {*self.stored, *self.wanted, *names(self.left)}
+        sizes = {name: str(size) for name, size in self.fixed.items() if name in used and name not in self.given}
+        made = {name: " * ".join(sorted(factors.split())) for name, factors in self.called.items() if name in used}
+        return sizes | made
 
     def axes(self, side: str) -> list[str]:
         made_of = {frozenset(factors.split()): name for name, factors in self.called.items()}
@@ -97,9 +101,8 @@ class Pattern:
     def meaning(self, pattern: str) -> str:
         """The same for patterns that differ in names alone."""
         seen: dict[str, str] = {}
-        return re.sub(
-            r"\w+", lambda name: seen.setdefault(name[0], f"{len(seen)}:{self.given.get(name[0], '')}"), pattern
-        )
+        sizes = {**self.fixed, **self.given}
+        return re.sub(r"\w+", lambda name: seen.setdefault(name[0], f"{len(seen)}:{sizes.get(name[0], '')}"), pattern)
 
     def wrong_turns(self, first: Iterable[Wrong] = ()) -> list[Wrong]:
         """`first`, then the general mistakes; none that means what is asked for, or what an earlier one means."""
@@ -171,7 +174,6 @@ def posed(
     first: Iterable[Wrong] = (),
     *,
     hints: Sequence[str] = (SIDES, BRACKETS),
-    fixed: Mapping[str, str] | None = None,
     code: str = "",
 ) -> WritePattern:
     return WritePattern(
@@ -182,7 +184,7 @@ def posed(
         operation=task.operation,
         reduction=task.reduction,
         given=task.given,
-        derived={**(fixed or {}), **task.derived},
+        derived=task.derived,
         code=code,
         hints=hints,
         why=why,
@@ -233,40 +235,37 @@ class Cut:
 
     def task(self, grid: Mapping[str, int] | None) -> Pattern:
         """Images to patches; with a grid, the way back."""
+        fixed = {"channel": 3} if self.form in FORMS else {"channel": 3, "batch": 2}  # the larger ones stay small
         if grid is None:
-            return Pattern("images", self.image, self.patches, self.sizes, self.called)
-        return Pattern("patches", self.patches, self.image, {**grid, **self.sizes}, self.called)
+            return Pattern("images", self.image, self.patches, self.sizes, self.called, fixed=fixed)
+        return Pattern("patches", self.patches, self.image, {**grid, **self.sizes}, self.called, fixed=fixed)
 
-    def mistakes(self, *, back: bool) -> list[Wrong]:
+    def mistakes(self, *, back: bool) -> Iterator[Wrong]:
         """What goes wrong with patches, either way."""
-        turns = [(*turn, "") if len(turn) == 3 else turn for turn in self.turns(back=back)]  # noqa: PLR2004
-        return [
-            Wrong(name, f"{patches} -> {image}" if back else f"{image} -> {patches}", because)
-            for name, image, patches, because, *_ in turns
-        ]
 
-    def turns(self, *, back: bool) -> Iterator[tuple[str, str, str, str]]:
-        """For each mistake its id, what it makes of both sides, and the sentence about it."""
+        def wrong(name: str, image: str, patches: str, because: str) -> Wrong:
+            return Wrong(name, f"{patches} -> {image}" if back else f"{image} -> {patches}", because)
+
         slow, fast = [axis for axis in self.patch.split() if axis in ("h", "w")]
         one, other = [axis for axis in self.values.split() if axis in ("p1", "p2")]
         grid, pixels = ("h", "w"), ("p1", "p2")
-        yield (
+        yield wrong(
             "patch-order", self.image, exchanged(self.patches, grid),
             f"Your patches have the grid's rows and columns the wrong way round. h counts down and w across, and "
             f"{fast} is to change faster than {slow}.",
         )  # fmt: skip
         if back:
-            yield (
+            yield wrong(
                 "rows-columns-swapped", exchanged(self.image, grid), self.patches,
                 "Your image has the rows of the grid across and its columns down. Height is made of h and p1, width "
                 "of w and p2.",
             )  # fmt: skip
-        yield (
+        yield wrong(
             "strided", exchanged(self.image, ("h", "p1"), ("w", "p2")), self.patches,
             "Your patches are made of pixels that lie far apart. Neighbouring pixels belong to one patch, so in "
             "height and width it is p1 and p2 that change fastest: they come last in their brackets.",
         )  # fmt: skip
-        yield (
+        yield wrong(
             "pixel-order", self.image, exchanged(self.patches, pixels),
             f"Within a patch you have rows and columns of pixels the wrong way round: {other} is to change faster "
             f"than {one}.",
@@ -274,14 +273,14 @@ class Cut:
         if "channel" in self.values:
             inner = [axis for axis in self.values.split() if axis != "channel"]
             moved = [*inner, "channel"] if self.values.startswith("channel") else ["channel", *inner]
-            yield (
+            yield wrong(
                 "channel-place", self.image, self.patches.replace(self.values, " ".join(moved)),
                 f"The channel is in the wrong place in a patch. Slowest first, it is {listed(self.values.split())}.",
             )  # fmt: skip
             stored = parts(self.image)
             rest = [part for part in stored if part not in ("batch", "channel")]
             there = [*rest, "channel"] if stored.index("channel") < stored.index(rest[0]) else ["channel", *rest]
-            yield (
+            yield wrong(
                 "channel-misread", " ".join([*(["batch"] if "batch" in stored else []), *there]), self.patches,
                 f"The channel is in the wrong place in the images, which have the axes "
                 f"{axes_of(self.task(None).stored)}.",
@@ -290,12 +289,12 @@ class Cut:
             flat = names(self.image.removeprefix("batch "))
             at = flat.index("p1") + 1
             regrouped = f"({' '.join(flat[:at])}) ({' '.join(flat[at:])})"
-            yield (
+            yield wrong(
                 "plain-reshape", self.image, self.patches.replace(f"({self.patch}) ({self.values})", regrouped),
                 "You only merge neighbours, as a plain reshape would. A patch needs p1 and p2 side by side, with h "
                 "and w in front of both.",
             )  # fmt: skip
-        yield (
+        yield wrong(
             "grid-for-pixels", self.image, exchanged(self.patches, ("h", "p1"), ("w", "p2")),
             "You take the grid for the pixels. h and w say which patch it is, p1 and p2 which pixel in it.",
         )  # fmt: skip
@@ -361,16 +360,16 @@ def pieces(it: Cut) -> str:
     size = it.sizes
     if it.form == "video":
         return (
-            f"tubelets of {size['pt']} × {size['p1']} × {size['p2']} neighbours: `pt` frames, `p1` pixels down and "
-            f"`p2` across. They make a grid of `t` × `h` × `w` tubelets"
+            f"tubelets of {size['pt']} by {size['p1']} by {size['p2']} neighbours: `pt` frames, `p1` pixels down and "
+            f"`p2` across. They make a grid of `t` by `h` by `w` tubelets"
         )
     if it.form == "windows":
         return (
-            f"windows, `h` down and `w` across; a window is a block of {size['g1']} × {size['g2']} patches, `g1` down "
-            f"and `g2` across; a patch is a block of {size['p1']} × {size['p2']} pixels, `p1` down and `p2` across"
+            f"windows, `h` down and `w` across; a window is a block of {size['g1']} by {size['g2']} patches, `g1` down "
+            f"and `g2` across; a patch is a block of {size['p1']} by {size['p2']} pixels, `p1` down and `p2` across"
         )
     return (
-        f"patches of {size['p1']} × {size['p2']} neighbouring pixels, `p1` down and `p2` across. They make a grid, `h` "
+        f"patches of {size['p1']} by {size['p2']} neighbouring pixels, `p1` down and `p2` across. They make a grid, `h` "
         "patches down and `w` across"
     )
 
@@ -534,7 +533,7 @@ def patch_puzzle(rng: Rng, *, back: bool) -> WritePattern:
         prompt = (
             f"Write what this does as one pattern:\n\n```python\n{code}\n```\n\n"
             f"`{task.tensor}` has the axes {axes_of(task.stored)}, the result {axes_of(task.wanted)}. A patch is `p1` "
-            f"× `p2` pixels. {grid_told(task)}"
+            f"by `p2` pixels. {grid_told(task)}"
         ).rstrip()
     return posed(task, prompt, UNPATCHIFY if back else PATCHIFY, it.mistakes(back=back), hints=patch_hints(back=back))
 
@@ -542,7 +541,7 @@ def patch_puzzle(rng: Rng, *, back: bool) -> WritePattern:
 def patch_bug(rng: Rng, it: Cut, task: Pattern, *, back: bool) -> WritePattern:
     """Where grid and patches are square and of one size, a wrong pattern runs and gives the right shape."""
     size = it.sizes["p1"]
-    task = replace(task, given={axis: size for axis in task.given})
+    task = replace(task, given=dict.fromkeys(task.given, size), fixed={"channel": 3, "h": size, "w": size})
     silent = [turn for turn in task.wrong_turns(it.mistakes(back=back)) if turn.id in SILENT]
     if it.form in ("images", "one-batch"):
         silent = [turn for turn in silent if turn.id != "channel-place"]
@@ -554,7 +553,7 @@ def patch_bug(rng: Rng, it: Cut, task: Pattern, *, back: bool) -> WritePattern:
     )
     return posed(
         task, prompt, UNPATCHIFY if back else PATCHIFY, it.mistakes(back=back), hints=patch_hints(back=back),
-        fixed={axis: str(size) for axis in ("h", "w") if axis not in task.given}, code=task.call(str(shown.answer)),
+        code=task.call(str(shown.answer)),
     )  # fmt: skip
 
 

@@ -216,20 +216,20 @@ def read(rng: Rng) -> PredictValue:
     if rng.level < 3 and len(sizes) > 1 and not equal:  # noqa: PLR2004 -- the highest level
         sizes |= dict(zip(net.axes, rng.pick(((2, 3), (3, 2))), strict=False))
     row = rng.integer(0, 1) if rng.level == 3 and len(net.output) > 1 else None  # noqa: PLR2004
+    turns = [(turn, terms_of(str(turn.answer))) for turn in net.wrong_turns(net.single_edits())]
     while True:
         tables = [numbers(rng, [sizes[axis] for axis in axes]) for axes in net.operands]
         right = contracted(net.terms, tables, row)
-        mistakes = [(m, contracted(m.terms, tables, row)) for m in net.single_edits() if m.id in READ]
-        if all(entries != right for _, entries in mistakes):
+        found = [(turn, contracted(terms, tables, row)) for turn, terms in turns]
+        if all(entries != right for _, entries in found):
             break
     call = f'torch.einsum("{{}}", {", ".join(net.names)})' + (f"[{row}]" if row is not None else "")
     wrong = []
     seen: list[object] = [None]
-    for mistake, entries in mistakes:
+    for turn, entries in found:
         if entries not in seen:
             seen.append(entries)
-            equation = ",".join(mistake.terms[:-1]) + "->" + mistake.terms[-1]
-            wrong.append(Wrong(mistake.id, call.format(equation), READ[mistake.id]))
+            wrong.append(Wrong(turn.id, call.format(turn.answer), READ[turn.id]))
     lines = [f"{name} = torch.tensor({table})" for name, table in zip(net.names, tables, strict=True)]
     equation = ",".join(net.terms[:-1]) + "->" + net.terms[-1]
     return PredictValue(
@@ -246,6 +246,10 @@ def read(rng: Rng) -> PredictValue:
         "that stands twice in a term takes the diagonal.",
         wrong=wrong,
     )
+
+
+def terms_of(equation: str) -> Terms:
+    return tuple(equation.replace("->", ",").split(","))
 
 
 def numbers(rng: Rng, shape: Sequence[int]) -> Table:

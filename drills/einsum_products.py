@@ -54,18 +54,25 @@ class Stored:
 
     def say(self, axis: str) -> str:
         """What an axis is called: as in the result, or as in the first tensor that has it."""
+        if self.said == self.net.operands:
+            return axis
         if axis in self.net.output:
             return self.result[self.net.output.index(axis)]
         i = self.net.owners(axis)[0]
         return f"{self.said[i][self.net.operands[i].index(axis)]} of `{self.net.names[i]}`"
 
 
+def named_plainly(net: Contraction) -> Stored:
+    """A contraction whose axes have one name each, wherever they stand."""
+    return Stored(net, net.operands, net.operands, net.output)
+
+
 def order(rng: Rng, rank: int, *, free: bool) -> list[int]:
-    """An order of so many axes: any, or at most the last two the other way round."""
-    if free:
+    """An order of so many axes: any, or most often only the last two the other way round."""
+    if free or rng.chance(0.4):
         return rng.shuffled(range(rank))
     straight = list(range(rank))
-    return straight if rank == 1 or rng.chance() else [*straight[:-2], rank - 1, rank - 2]
+    return straight if rank < 2 or rng.chance() else [*straight[:-2], rank - 1, rank - 2]  # noqa: PLR2004 -- two to swap
 
 
 def stored(rng: Rng, task: Task) -> Stored:
@@ -177,7 +184,7 @@ MIXED = (
 BILINEAR = (
     Task("x W y", ("batch left", "out left right", "batch right"), "batch out",
          "`nn.Bilinear` without its bias: for each example and each output, the example's vector in `x`, times the "
-         "output's matrix in `W`, times the example's vector in `y`.",
+         "output's matrix in `W`, whose rows belong to `x`, times the example's vector in `y`.",
          ("batch feature", "out row column", "batch feature"), "batch out"),
     Task("p pay q", ("game move", "move reply", "game reply"), "game",
          "Two players' mixed strategies, `p` and `q`, for many games with one table of payoffs, `pay`. Wanted: each "
@@ -207,13 +214,13 @@ BILINEAR = (
          "direction times the task's Hessian in `H` times the same direction.",
          ("direction param", "task row column", "direction param"), "direction task"),
     Task("user M item", ("user taste", "taste trait", "item trait"), "user item",
-         "A bilinear recommender. Every user is scored against every item: the user's tastes times the matrix `M` "
-         "times the item's traits.",
+         "A bilinear recommender. Every user is scored against every item: the user's tastes times the matrix `M`, "
+         "whose rows belong to them, times the item's traits.",
          ("user taste", "row column", "item trait"), "user item"),
     Task("bra op ket", ("state left", "op left right", "state right"), "state op",
          "Matrix elements. For each state, with its row vector in `bra` and its column vector in `ket`, and for each "
          "operator in `op`: row vector times operator times column vector.",
-         ("state i", "operator i j", "state i"), "state operator"),
+         ("state entry", "operator row column", "state entry"), "state operator"),
     Task("down image across", ("filter row", "image row column", "filter column"), "image filter",
          "Rank-one filters: each has a vector in `down`, one entry per row, and a vector in `across`, one per column. "
          "Wanted, for each image and filter: the sum of all pixels, each weighted by its row's entry and its column's "
@@ -226,12 +233,13 @@ BILINEAR = (
          ("vertical position", "image height width", "horizontal position"), "image vertical horizontal"),
     Task("x W_QK x", ("batch query read", "head read write", "batch key write"), "batch head query key",
          "Attention scores without queries and keys. For each head and each pair of positions of one sequence: the "
-         "first position's vector in `x`, times the head's matrix in `W_QK`, times the second position's vector.",
+         "first position's vector in `x`, times the head's matrix in `W_QK`, times the second position's vector. The "
+         "matrix's rows belong to the first.",
          ("batch position d_model", "head row column", "batch position d_model"),
          "batch head first_position second_position"),
     Task("x W_QK y", ("batch query read", "head read write", "batch key write"), "batch head query key",
          "Cross-attention scores. For each head, and each token of `x` with each token of `y` of the same example: "
-         "the vector in `x`, times the head's matrix in `W_QK`, times the vector in `y`.",
+         "the vector in `x`, times the head's matrix in `W_QK`, whose rows belong to `x`, times the vector in `y`.",
          ("batch token d_x", "head row column", "batch token d_y"), "batch head token_of_x token_of_y"),
 )  # fmt: skip
 THREE = (
@@ -372,12 +380,12 @@ def stores(it: Stored, verb: str) -> str:
 def named(it: Stored, task: Task) -> str:
     """Level 1: every axis by its name."""
     net = it.net
-    uses: dict[str, list[str]] = {}
+    uses: dict[str, list[tuple[str, ...]]] = {}
     for name, axes in zip(net.names, net.operands, strict=True):
-        uses.setdefault(name, []).append(having(axes))
-    lines = [", ".join([f"`{name}` has {read[0]}" for name, read in uses.items()]) + ".", task.meaning]
+        uses.setdefault(name, []).append(axes)
+    lines = [", ".join([f"`{name}` has {having(read[0])}" for name, read in uses.items()]) + ".", task.meaning]
     lines += [
-        f"`{name}` is passed twice; the second time, call them {read[1].partition(' ')[2].partition(' ')[2]}."
+        f"`{name}` is passed twice; the second time, its axes are called {axes_of(read[1])}."
         for name, read in uses.items()
         if len(read) > 1
     ]
@@ -414,6 +422,7 @@ def posed(
     it = stored(rng, task)
     code, sizes = "", {}
     if rng.level == 1:
+        it = named_plainly(it.net)
         prompt = named(it, task)
     elif rng.level == TOP:
         prompt = in_words(it, task)
@@ -424,7 +433,7 @@ def posed(
                 prompt += f"\n\nThe result's axes, first to last: {', '.join(it.result)}."
     elif len(set(it.net.names)) == len(it.net.names) and rng.chance(0.4):
         net, code = loop_nest(rng, it.net)
-        it = Stored(net, tuple([tuple(sorted(axes)) for axes in net.operands]), net.operands, net.output)
+        it = named_plainly(net)
         prompt = f"Write what this loop nest computes as one einsum of {listed([f'`{name}`' for name in net.names])}."
     else:
         prompt = in_words(it, task)
@@ -504,4 +513,540 @@ def three_operands(rng: Rng) -> WriteEinsum:
         "An einsum takes any number of tensors. All entries that agree in the letters they share are multiplied, "
         "whatever the order of the tensors, and the products are summed over every letter that is missing after the "
         "arrow. A letter may be shared by three tensors, and a shared letter may be kept.",
+    )
+
+
+# --- code
+
+
+@dataclass(frozen=True)
+class Code:
+    """A torch expression and the axes of what it gives. `...` may stand first: axes are then counted from the end."""
+
+    text: str
+    axes: tuple[str, ...]
+    atomic: bool = True
+
+    @property
+    def wrapped(self) -> str:
+        return self.text if self.atomic else f"({self.text})"
+
+    def turned(self, axes: Sequence[str]) -> "Code":
+        """With its axes in that order."""
+        axes = tuple(axes)
+        if axes == self.axes:
+            return self
+        if len(axes) == 2 and "..." not in axes:  # noqa: PLR2004 -- a matrix
+            return Code(f"{self.wrapped}.T", axes)
+        if axes[:-2] == self.axes[:-2]:
+            return Code(f"{self.wrapped}.mT", axes)
+        return Code(f"{self.wrapped}.permute({', '.join([str(self.axes.index(axis)) for axis in axes])})", axes)
+
+    def summed(self, away: Sequence[str]) -> "Code":
+        rest = tuple([axis for axis in self.axes if axis not in away])
+        if rest == self.axes:
+            return self
+        if not rest:
+            return Code(f"{self.wrapped}.sum()", ())
+        dims = [i - len(self.axes) * ("..." in self.axes) for i, axis in enumerate(self.axes) if axis in away]
+        return Code(f"{self.wrapped}.sum({dims[0] if len(dims) == 1 else tuple(dims)})", rest)
+
+    def diagonal(self) -> "Code":
+        """With the axis that it has twice taken once, as the last."""
+        twice = next((axis for axis in self.axes if self.axes.count(axis) > 1), None)
+        if twice is None:
+            return self
+        rest = tuple([axis for axis in self.axes if axis != twice])
+        first, second = (i - len(self.axes) for i, axis in enumerate(self.axes) if axis == twice)
+        if "..." not in self.axes:
+            first, second = first % len(self.axes), second % len(self.axes)
+        dims = "" if (first, second) == (0, 1) else f"dim1={first}, dim2={second}"
+        return Code(f"{self.text}.diagonal({dims})", (*rest, twice))
+
+    def __matmul__(self, other: "Code") -> "Code":
+        right = other.text if other.atomic else other.wrapped
+        axes = (*self.axes[:-1], *other.axes[-1:]) if len(other.axes) > 1 else self.axes[:-1]
+        return Code(
+            f"{self.text if self.text.count(' * ') == 0 or self.atomic else self.wrapped} @ {right}", axes, atomic=False
+        )
+
+    def times(self, other: "Code", axes: Sequence[str]) -> "Code":
+        """Entry by entry; both are in the order of `axes`, and may lack some of them."""
+        one, two = self._stretched(axes), other._stretched(axes)
+        return Code(f"{one} * {two}", tuple(axes), atomic=False)
+
+    def _stretched(self, axes: Sequence[str]) -> str:
+        index = [("..." if axis == "..." else ":") if axis in self.axes else "None" for axis in axes]
+        while index[0] == "None":
+            del index[0]
+        while index[-1] == ":":
+            del index[-1]
+            if not index:
+                return self.wrapped
+        return self.wrapped if "None" not in index else f"{self.wrapped}[{', '.join(index)}]"
+
+
+def product_code(one: Code, two: Code, output: Sequence[str]) -> Code:
+    """The product of two tensors, summed over what the output lacks: a matrix product where it is one."""
+    both = [axis for axis in one.axes if axis in two.axes]
+    inner = [axis for axis in both if axis not in output]
+    batch = [axis for axis in both if axis in output]
+    left, right = ([axis for axis in code.axes if axis not in both] for code in (one, two))
+    if len(inner) == 1 and len(right) < 2 and (not batch or len(left) == len(right) == 1):  # noqa: PLR2004
+        straight = [axis for axis in output if axis in left + right]
+        if len(left) == len(right) == 1 and straight == [*right, *left]:
+            one, two, left, right = two, one, right, left
+        made = one.turned([*batch, *left, *inner]) @ two.turned([*batch, *inner, *right])
+    else:
+        every = list(dict.fromkeys([*output, *one.axes, *two.axes]))
+        for code in (one, two):
+            if set(code.axes) == set(every):
+                every = list(code.axes)
+                break
+        turned = [code.turned([axis for axis in every if axis in code.axes]) for code in (one, two)]
+        made = turned[0].times(turned[1], every)
+    rest = [axis for axis in made.axes if axis in output]
+    return made.summed([axis for axis in made.axes if axis not in rest])
+
+
+def code_for(net: Contraction, *, steps: bool = False) -> Code:
+    """Code that computes the contraction from left to right; `steps` gives what comes in between a name."""
+    operands = [Code(name, axes) for name, axes in zip(net.names, net.operands, strict=True)]
+    made, *others = operands
+    made = made.diagonal()
+    lines = []
+    for at, other in enumerate(others, 1):
+        later = [axis for code in others[at:] for axis in code.axes] + list(net.output)
+        wanted = [axis for axis in dict.fromkeys([*made.axes, *other.axes]) if axis in later]
+        if at == len(others):
+            wanted = list(net.output)
+        elif steps:
+            made = product_code(made, other, wanted)
+            lines.append(f"h = {made.text}")
+            made = Code("h", made.axes)
+            continue
+        made = product_code(made, other, wanted)
+    made = made.summed([axis for axis in made.axes if axis not in net.output]).turned(net.output)
+    if made.text.endswith(".diagonal().sum()"):
+        made = Code(made.text.replace(".diagonal().sum()", ".trace()"), ())
+    if lines:
+        return Code("\n".join([*lines, f"out = {made.text}"]), made.axes)
+    return made
+
+
+# What translates well, by level; tensors are then stored in any order, and the letters are others.
+EQUATIONS: Mapping[int, Sequence[str]] = {
+    1: ("ij,jk->ik", "ij,jk->ik", "ij,j->i", "ij,ij->ij", "ij,ij->", "i,j->ij", "ij,ij->i", "ijk->i", "ijk->ij",
+        "ijk->ijk", "ij,j->ij", "ij,i->ij", "ij,j->"),
+    2: ("bij,bjk->bik", "bij,bjk->bik", "bij,jk->bik", "bij,bij->b", "bij,bij->bi", "bij,bj->bi", "bii->b", "bii->bi",
+        "ij,jk->i", "ij,jk->", "bij,j->b", "bij,j->bi", "bij,b->bij", "bij,bi->bij", "ijkl->ik", "bij,ij->b"),
+    3: ("ij,jk,kl->il", "bi,ij,bj->b", "ij,j,jk->ik", "n,ni,nj->ij", "bij,jk,bk->bi", "bij,bjk,kl->bil", "bi,ij,jk->bk",
+        "ij,kj,k->i", "ij,jk,ik->i", "ij,jk,ik->", "ij,jk,j->ik", "bij,bjk,bk->bi", "bij,ij,jk->bk", "i,ij,jk->k",
+        "ij,jk,k->i", "ij,jk,ki->"),
+}  # fmt: skip
+
+
+def contraction(rng: Rng) -> Contraction:
+    """One that code can say in a line or two. Its axes are letters."""
+    left, _, right = rng.pick(EQUATIONS[rng.level]).partition("->")
+    terms = left.split(",")
+    axes = list(dict.fromkeys(left.replace(",", "")))
+    letter = dict(zip(axes, rng.sample("abcdefghijkmnpqrst", len(axes)), strict=True))
+    pools = {1: list("uvw"), 2: list("ABC")}
+    names = [pools.setdefault(min(len(term), 3), list("XYZ")).pop(0) for term in terms]
+    while True:
+        operands = [tuple([letter[axis] for axis in rng.shuffled(term)]) for term in terms]
+        output = tuple([letter[axis] for axis in rng.shuffled(right)])
+        if not all(axes in (output, operands[0]) for axes in operands) or len(output) < len(operands[0]):
+            return Contraction(tuple(names), tuple(operands), output)
+
+
+MUTANTS = (
+    (r"\.m?T\b", "", "transpose-missing",
+     "One transpose is missing: without it, the axes that meet are not those that share a letter."),
+    (r" @ ", " * ", "elementwise-for-matmul",
+     "`*` multiplies entry by entry and sums nothing; the letter that both share and the result lacks asks for `@`."),
+    (r" \* ", " @ ", "matmul-for-elementwise",
+     "`@` sums over the axis at which it joins the two; here the letters ask for a product entry by entry."),
+    (r"\.sum\([^)]*\)?\)", "", "not-summed", "A letter that is missing after the arrow is summed; you keep its axis."),
+    (r"\[:(, :)*, None.*?\]", "", "not-stretched",
+     "Broadcasting lines axes up from the last one. Where another axis is to come after it, it needs a `None` there."),
+)  # fmt: skip
+
+
+def mutants(code: Code) -> Iterator[Wrong]:
+    """What people write instead, each with its sentence."""
+    for pattern, new, name, because in MUTANTS:
+        for found in re.finditer(pattern, code.text):
+            yield Wrong(name, code.text[: found.start()] + new + code.text[found.end() :], because)
+    for found in re.finditer(r"\.sum\((\d)\)", code.text):
+        for dim in {"0": "12", "1": "02", "2": "10"}.get(found[1], "0"):
+            yield Wrong(
+                "wrong-axis",
+                f"{code.text[: found.start()]}.sum({dim}){code.text[found.end() :]}",
+                "You sum over another axis than the one whose letter is missing after the arrow.",
+            )
+    for found in re.finditer(r"\.permute\(([\d, ]+)\)", code.text):
+        order = [int(dim) for dim in found[1].split(", ")]
+        inverse = ", ".join([str(order.index(dim)) for dim in range(len(order))])
+        yield Wrong(
+            "inverse-permutation",
+            f"{code.text[: found.start()]}.permute({inverse}){code.text[found.end() :]}",
+            "That is the inverse: permute lists, for each axis of the result, where it was before.",
+        )
+    if len(code.axes) > 1:
+        turned = code.turned([*code.axes[:-2], code.axes[-1], code.axes[-2]])
+        yield Wrong(
+            "result-turned",
+            turned.text,
+            "The axes of your result are in another order than the letters after the arrow.",
+        )
+    if "trace" in code.text or "diagonal" in code.text:
+        yield Wrong(
+            "diagonal-lost",
+            re.sub(r"\.(trace|diagonal)\(.*?\)", "", code.text),
+            "A letter that stands twice in one term takes only the diagonal.",
+        )
+
+
+def equation(net: Contraction) -> str:
+    return ",".join(net.terms[:-1]) + "->" + net.terms[-1]
+
+
+@drill(levels=3)
+def translate(rng: Rng) -> WriteExpression:
+    """An einsum as @, .T, * and .sum."""
+    net = contraction(rng)
+    code = code_for(net)
+    sizes: dict[str, int] = {}
+    prompt = (
+        "Write this as one expression without einsum (torch's, NumPy's and einops' are all ruled out): with `@`, `*`, "
+        "`.T`, `.sum`, indexing and the like."
+    )
+    if rng.level == 1:
+        summed = f"Summed: {listed(net.summed)}." if net.summed else "Nothing is summed."
+        prompt += f"\n\n{summed} The result has {having(net.output)}." if net.output else f"\n\n{summed}"
+    if rng.level == TOP:
+        size = rng.integer(3, 5)
+        sizes = dict.fromkeys(net.axes, size)
+        prompt += f"\n\nEvery axis has size {size}, so a wrong expression may run as well."
+    wrong = {turn.answer: turn for turn in mutants(code)}
+    return WriteExpression(
+        prompt=prompt,
+        tensors=net.tensors,
+        reference_expression=code.text,
+        output=net.output,
+        sizes=sizes,
+        code=f'torch.einsum("{equation(net)}", {", ".join(net.names)})',
+        forbid=["einsum"],
+        hints=[
+            "Which letters are shared, and which of these does the result lack? One such letter, last in the left "
+            "tensor and second to last (or alone) in the right one, is `@`.",
+            "Otherwise bring the axes into one order, with `.T` or `.permute` and with `None` for those that a tensor "
+            "lacks; multiply with `*`; and `.sum` over what is missing after the arrow.",
+        ],
+        why="`A @ B` contracts the last axis of A with the second to last of B (the only one of a vector) and runs "
+        "along leading axes together. `*` is the product along shared axes without a sum; missing axes are stretched "
+        "where `None` puts them. `.sum(dim)` is a letter that is missing after the arrow; `.T`, `.mT` and `.permute` "
+        "are the order of letters.",
+        wrong=list(wrong.values()),
+    )
+
+
+def at(net: Contraction, axis: str) -> str:
+    """Where an axis stands, for one who sees no letters."""
+    i = net.owners(axis)[0]
+    return f"axis {net.operands[i].index(axis)} of `{net.names[i]}`"
+
+
+def reading_mistakes(net: Contraction, code: str) -> Iterator[Mistake]:
+    """What people read in code that is not there."""
+    for i, (name, axes) in enumerate(zip(net.names, net.operands, strict=True)):
+        if re.search(rf"\b{name}\.(m?T|transpose|t\(|swap)", code):
+            yield Mistake(
+                "transpose-ignored",
+                net.misread(i, *axes[-2:]),
+                f"The code transposes `{name}` before it uses it; your term has the axes in the order in which "
+                "they would be without that.",
+            )
+        for pair in combinations(axes, 2):
+            yield Mistake(
+                "operand-order",
+                net.misread(i, *pair),
+                f"Your term for `{name}` has its axes in another order than `{name}` has them.",
+            )
+    first, second = net.operands[0], net.operands[1 % len(net.operands)]
+    if len(net.operands) == len(first) == len(second) == 2:  # noqa: PLR2004 -- two matrices
+        term = net.terms[0]
+        if " @ " in code or "matmul" in code:
+            yield Mistake(
+                "elementwise-for-matmul",
+                (term, term, term),
+                "That is the product entry by entry. A matrix product sums over the axis at which the two meet.",
+            )
+        else:
+            yield Mistake(
+                "matmul-for-elementwise",
+                (term, net.read_as(first, first)[0][1] + "z", term[0] + "z"),
+                "That is a matrix product. `*` multiplies entry by entry: both tensors have the same letters.",
+            )
+    for kept in net.output:
+        for summed in net.summed:
+            yield Mistake(
+                "wrong-axis",
+                net.with_output([summed if axis == kept else axis for axis in net.output]),
+                f"You sum over {at(net, kept)} and keep {at(net, summed)}; it is the other way round.",
+            )
+    yield from net.single_edits(lambda axis: at(net, axis))
+
+
+STYLES = (
+    ((".T", ".t()"), (".mT", ".transpose(-1, -2)"), (".sum(", ".sum(dim=")),
+    ((".mT", ".transpose(1, 2)"),),
+    ((".T", ".transpose(0, 1)"), (".mT", ".swapaxes(1, 2)")),
+    (),
+    (),
+)
+
+
+def restyled(rng: Rng, code: str) -> str:
+    """The same code as somebody else writes it."""
+    for old, new in rng.pick(STYLES):
+        code = re.sub(rf"{re.escape(old)}(?![a-zA-Z)])", new, code)
+    if rng.chance(0.3):
+        code = re.sub(
+            r"^((?:out|h) = )?(\w+(?:\.\w+(?:\([^()]*\))?)?) @ (\w+(?:\.\w+(?:\([^()]*\))?)?)$",
+            r"\1torch.matmul(\2, \3)",
+            code,
+            flags=re.MULTILINE,
+        )
+    return code
+
+
+@drill(levels=3)
+def from_code(rng: Rng) -> WriteEinsum:
+    """Code in @, .T, * and .sum as an einsum."""
+    net = contraction(rng)
+    code = restyled(rng, code_for(net, steps=rng.level == TOP and rng.chance(0.7)).text)
+    sizes: dict[str, int] = {}
+    prompt = f"Write this as one einsum of {listed([f'`{name}`' for name in net.names])}, in this order."
+    if rng.level == 1:
+        held = [f"`{name}` has {having(axes)}" for name, axes in zip(net.names, net.operands, strict=True)]
+        prompt += f"\n\n{', '.join(held)}."
+    else:
+        kinds = {1: "a vector", 2: "a matrix"}
+        held = [
+            f"`{name}` {'has' if len(axes) > 2 else 'is'} {kinds.get(len(axes), f'{len(axes)} axes')}"  # noqa: PLR2004
+            for name, axes in zip(net.names, net.operands, strict=True)
+        ]
+        prompt += f"\n\n{', '.join(held)}."
+    if rng.level == TOP:
+        size = rng.integer(3, 5)
+        sizes = dict.fromkeys(net.axes, size)
+        prompt += f" Every axis has size {size}, so a wrong equation runs as well."
+    return WriteEinsum(
+        prompt=prompt,
+        tensors=net.tensors,
+        output=net.output,
+        sizes=sizes,
+        code=code,
+        axes_told=True,
+        hints=[
+            "Give every axis of the first tensor a letter. Follow the code: where two axes meet, they get one letter.",
+            "`@` joins the last axis on its left with the second to last (or only) one on its right, and sums it. `*` "
+            "lines axes up from the last one, and sums nothing. Write down the letters after each step.",
+        ],
+        why="Every step of such code renames or joins axes. A transpose changes the order of letters; `@` gives one "
+        "letter to the two axes that it joins and drops it from the result; `*` gives one letter to axes that are "
+        "lined up; `.sum(dim)` drops a letter. What is left after the last step stands after the arrow.",
+        wrong=net.wrong_turns(reading_mistakes(net, code)),
+    )
+
+
+# --- any number of axes
+
+ANY = "..."
+
+
+@dataclass(frozen=True)
+class Spread:
+    """A contraction of tensors that have any number of further axes; `code` says it where that is short."""
+
+    names: str
+    operands: tuple[str, ...]
+    output: str
+    meaning: str
+    coded: bool = True
+
+
+SPREADS: Mapping[int, Sequence[Spread]] = {
+    1: (
+        Spread("x", ("... row col",), "... col row", "Transpose each of the matrices that `x` holds."),
+        Spread("x", ("... row col",), "... row", "Add up each matrix of `x` along its axis col."),
+        Spread("x", ("... row col",), "...", "Add up all entries of each matrix of `x`."),
+        Spread("x", ("... n n",), "...", "The trace of each matrix of `x`; an axis named twice stands for the diagonal."),
+        Spread("x", ("... n n",), "... n",
+               "The diagonal of each matrix of `x`; an axis named twice stands for the diagonal."),
+        Spread("x W", ("... d_in", "d_out d_in"), "... d_out", "A linear layer: each vector of `x` goes through `W`."),
+        Spread("A B", ("... row mid", "... mid col"), "... row col",
+               "The matrix product of each matrix in `A` with the matrix at the same place in `B`."),
+        Spread("x y", ("... d", "... d"), "...", "The dot product of each vector in `x` with the one at the same place "
+               "in `y`."),
+        Spread("A v", ("... row col", "col"), "... row", "Each matrix in `A` times the one vector `v`."),
+        Spread("A v", ("... row col", "... col"), "... row",
+               "Each matrix in `A` times the vector at the same place in `v`."),
+        Spread("x g", ("... d", "d"), "... d", "Each vector of `x`, entry by entry times `g`."),
+        Spread("u v", ("... row", "... col"), "... row col",
+               "The outer product of each vector in `u` with the one at the same place in `v`."),
+    ),
+    3: (
+        Spread("x W", ("batch channel ...", "out channel"), "batch out ...",
+               "A convolution of size 1: at every place of an image, a sound or a video, the channels go through `W`.",
+               coded=False),
+        Spread("x w", ("batch ... channel", "batch channel"), "batch ...",
+               "At every place, the dot product of the channels with the vector that `w` has for that example.",
+               coded=False),
+        Spread("x", ("first ... last",), "last ... first", "Exchange the first and the last axis.", coded=False),
+        Spread("x", ("batch ... channel",), "batch channel ...", "Move the channels from the last place to the second.",
+               coded=False),
+        Spread("x", ("batch channel ...",), "batch ... channel", "Move the channels from the second place to the last.",
+               coded=False),
+        Spread("x", ("... d",), "d", "Add up all vectors of `x`: over every axis but the last.", coded=False),
+        Spread("x", ("batch ... channel",), "batch channel",
+               "Sum pooling: for each example and channel, the sum over all places.", coded=False),
+        Spread("x g", ("... d_in", "... d_out"), "d_out d_in",
+               "The gradient of a linear layer's weight: the sum, over all places, of the outer product of the "
+               "gradient's vector in `g` with the input's vector in `x` at the same place.", coded=False),
+        Spread("x g", ("... d", "... d"), "d",
+               "The gradient of a norm layer's weight: the sum, over all places, of `x` times `g`, entry by entry.",
+               coded=False),
+        Spread("x M y", ("... left", "left right", "... right"), "...",
+               "A bilinear form at every place: the vector in `x`, times the matrix `M`, whose rows belong to `x`, "
+               "times the vector in `y` at the same place."),
+        Spread("x A B", ("... d_in", "rank d_in", "d_out rank"), "... d_out",
+               "A low-rank adapter: each vector of `x` goes down to the rank through `A`, then up again through `B`."),
+        Spread("pattern v", ("... head query key", "... head key d_head"), "... query head d_head",
+               "Attention with any batch axes: for each query of each head, the sum of that head's value vectors, "
+               "weighted by the query's row of `pattern`."),
+    ),
+}  # fmt: skip
+
+
+def spread(rng: Rng, it: Spread) -> Contraction:
+    """With the axes beside the ellipsis stored in some order."""
+
+    def put(axes: str) -> tuple[str, ...]:
+        before, dots, after = axes.partition(ANY)
+        if before or not dots:
+            return tuple(axes.split()) if dots else tuple(rng.shuffled(axes.split()))
+        return (ANY, *rng.shuffled(after.split()))
+
+    while True:
+        net = Contraction(tuple(it.names.split()), tuple(map(put, it.operands)), put(it.output))
+        if net.operands != (net.output,):
+            return net
+
+
+def ellipsis_mistakes(net: Contraction) -> Iterator[Mistake]:
+    terms, output = net.terms[:-1], net.output
+    kept = ANY in output
+    if kept:
+        rest = [axis for axis in output if axis != ANY]
+        yield Mistake(
+            "ellipsis-omitted",
+            net.lost(ANY),
+            "Your result has no `...`, so torch adds up all those axes. (NumPy would raise.) They are to be kept.",
+        )
+        for place in range(len(rest), -1, -1):
+            yield Mistake(
+                "ellipsis-moved",
+                net.with_output([*rest[:place], ANY, *rest[place:]]),
+                "Your `...` is at another place of the result. The axes that it stands for go where it stands.",
+            )
+    else:
+        for place in (0, len(output)):
+            yield Mistake(
+                "ellipsis-kept",
+                net.with_output([*output[:place], ANY, *output[place:]]),
+                "You keep `...` after the arrow; these axes are to be summed. torch sums what the result leaves out, "
+                "the ellipsis too.",
+            )
+    spare = next(letter for letter in "zyxwvutsrq" if letter not in net.letters.values())
+    one = tuple([term.replace(ANY, spare) for term in net.terms])
+    yield Mistake(
+        "one-axis-assumed",
+        (*one[:-1], one[-1]),
+        f"Your {spare} stands for exactly one axis. There may be none, or several: that is what `...` is for.",
+    )
+    yield Mistake(
+        "ellipsis-missing",
+        tuple([term.replace(ANY, "") for term in net.terms]),
+        "Without `...` a term names every axis of its tensor, and there may be more of them.",
+    )
+    for i, term in enumerate(terms):
+        if ANY in term and len(terms) > 1:
+            yield Mistake(
+                "ellipsis-missing",
+                (*terms[:i], term.replace(ANY, ""), *terms[i + 1 :], net.terms[-1]),
+                f"Your term for `{net.names[i]}` has no `...`, and `{net.names[i]}` may have further axes.",
+            )
+    yield from net.single_edits()
+
+
+def held(name: str, axes: Sequence[str], *, by_name: bool) -> str:
+    """How many axes a tensor has beside the ellipsis, or which."""
+    rest = [axis for axis in axes if axis != ANY]
+    count = f"{len(rest)} axes" if len(rest) > 1 else "1 axis"
+    if len(rest) == len(axes):
+        return f"`{name}` has {having(axes) if by_name else count} and no more"
+    last = axes_of(rest) if by_name and len(rest) > 1 else rest[0] if by_name else count
+    return f"`{name}` has any number of axes, and after them {last}"
+
+
+@drill(levels=3)
+def ellipsis(rng: Rng) -> WriteEinsum:
+    """Any number of further axes."""
+    it = rng.pick(SPREADS[TOP if rng.level == TOP else 1])
+    net = spread(rng, it)
+    names = list(zip(net.names, net.operands, strict=True))
+    several = sum(ANY in axes for axes in net.operands) > 1
+    same = ", with the same sizes in every tensor that has them" if several else ""
+    rest = [axis for axis in net.output if axis != ANY]
+    code = ""
+    if rng.level != 2:  # noqa: PLR2004 -- the middle level
+        tensors = ", ".join([f"`{name}` has {having(axes)}" for name, axes in names])
+        prompt = (
+            f"{tensors}. Here `...` is any number of axes, none included{same}.\n\n{it.meaning}\n\n"
+            f"The result has {having(net.output)}."
+        )
+        if net.output == (ANY,):
+            prompt = prompt.replace("The result has the axis ....", "The result has the axes of `...` alone.")
+    elif rng.chance(0.6):
+        code = restyled(rng, code_for(net).text)
+        tensors = ". ".join([held(name, axes, by_name=False) for name, axes in names])
+        prompt = (
+            "Write this as one einsum that works for any number of leading axes, none included.\n\n"
+            f"{tensors}. The leading axes stay{same}."
+        )
+    else:
+        tensors = ". ".join([held(name, axes, by_name=True) for name, axes in names])
+        wanted = f", and after them {axes_of(rest)}" if rest else " alone"
+        prompt = (
+            f"{it.meaning}\n\n{tensors}. There may be none{same}.\n\nThe result has all those leading axes{wanted}."
+        )
+    return WriteEinsum(
+        prompt=prompt,
+        tensors=net.tensors,
+        output=net.output,
+        code=code,
+        axes_told=rng.level > 1,
+        hints=[
+            "Name only the axes that you do something with; `...` stands for all others, as many as there are.",
+            "In each term `...` stands where those axes are stored, and after the arrow where they are wanted. Axes "
+            "that it leaves out after the arrow are summed.",
+        ],
+        why="`...` stands for the axes that a term does not name, however many there are. Those of several tensors are "
+        "lined up from the last one, as in broadcasting. After the arrow it says where they go; without it there, "
+        "torch sums them, where NumPy raises.",
+        wrong=net.wrong_turns(ellipsis_mistakes(net)),
     )

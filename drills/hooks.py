@@ -251,7 +251,7 @@ PLACES = (
     ("at every second position, from `start` on", "start", ":, start::2", ("0", "1", "0")),
     ("at the last `count` positions", "count", ":, -count:", ("1", "1", "(seq + 1) // 2")),
     ("at the positions in the list `positions`", "positions", ":, positions", ("[0]", "[0, seq - 1]", "[seq // 2]")),
-    ("where `mask`, booleans of shape `(seq,)`, is True", "mask", ":, mask",
+    ("at the positions where `mask` (booleans, of shape `(seq,)`) is True", "mask", ":, mask",
      ("torch.arange(seq) % 2 == 0", "torch.arange(seq) > 0", "torch.arange(seq) == 0")),
 )  # fmt: skip
 

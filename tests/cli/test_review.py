@@ -269,7 +269,7 @@ WEEKS = [
 
 
 def test_three_weeks(sit: "Sit", catalog: Catalog, exported: Callable[[], list[Row]], replay: "FsrsReplay") -> None:
-    played = list(catalog)[:4]  # the others would cost seconds each day
+    played = [drill.id for drill in catalog.values() if not drill.after][:4]  # the others would cost seconds each day
     turn = 0
     for moment, _ in WEEKS:
         learner = sit("today", now=moment)

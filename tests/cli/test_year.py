@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import date, datetime, timedelta, timezone
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -11,10 +12,11 @@ import pytest
 
 from tensordrill.app import App
 from tensordrill.app.sitting import Sitting
-from tensordrill.domain import Status, Verdict
+from tensordrill.catalog import Catalog
+from tensordrill.domain import Rating, Status, Verdict
 from tensordrill.errors import UsageError
 from tensordrill.judge import Judge
-from tensordrill.schedule import rebuild
+from tensordrill.schedule import rebuild, review
 from tensordrill.session import Phase
 
 if TYPE_CHECKING:
@@ -26,9 +28,18 @@ At = Callable[[datetime | str], App]
 START = datetime(2026, 1, 5, 19, tzinfo=timezone(timedelta(hours=1)))
 
 
+def some(catalog: Catalog) -> Catalog:
+    """A drill of each kind, and those to learn before it: few enough for a year's reviews."""
+    wanted = list({drill.puzzle(1).kind: name for name, drill in catalog.items()}.values())
+    for name in wanted:
+        wanted += [before for before in catalog.after[name] if before not in wanted]
+    return Catalog(drill for drill in catalog.values() if drill.id in wanted)
+
+
 @pytest.fixture
-def at(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
+def at(catalog: Catalog, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
     """Opens the program at a moment. Its judge is the shared one, which outlives every sitting."""
+    few = some(catalog)
 
     class Lent(Judge):
         def __init__(self) -> None:
@@ -41,6 +52,7 @@ def at(judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Iterator[At]:
             pass
 
     monkeypatch.setattr("tensordrill.judge.Judge", Lent)
+    monkeypatch.setattr("tensordrill.app.built_in", lambda: few)
     opened: list[App] = []
 
     def open_at(moment: datetime | str) -> App:
@@ -149,21 +161,16 @@ def play(sitting: Sitting, chance: Random) -> None:
     sitting.advance()
 
 
-def test_the_next_date_is_named_when_nothing_is_due(at: At, run: "Run") -> None:
-    app, day = at(START), START
-    while len(app.store.cards()) < len(app.catalog):
-        app = at(day := day + timedelta(days=1))
-        with closing(app.today()) as sitting:
-            while sitting.session.phase is not Phase.OVER:
-                begin(sitting)
-                sitting.answer(right(sitting))
-                sitting.advance()
-    due = min(card.due for card in app.store.cards().values())
-    distance = (due - app.day).days
-    assert distance > 0
-    said = run("today").stdout
-    assert f"comes {'tomorrow' if distance == 1 else f'in {distance} days ({due:%a} {due.day} {due:%b})'}." in said
-    assert "tensordrill practice" in said
+@pytest.mark.parametrize(("days", "told"), [(1, "tomorrow"), (9, "in 9 days (Wed 14 Jan)")])
+def test_the_next_date_is_named_when_nothing_is_due(at: At, run: "Run", catalog: Catalog, days: int, told: str) -> None:
+    app = at(START)
+    learned = review(None, drill="", level=1, rating=Rating.GOOD, day=app.day - timedelta(days=1))
+    due = app.day + timedelta(days=days)
+    app.store.rebuild({name: replace(learned, drill=name, due=due) for name in catalog})
+    done = run("today")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"Nothing is due. The next drill comes {told}." in done.stdout
+    assert "tensordrill practice" in done.stdout
 
 
 def test_a_solution_before_the_miss_does_not_settle_it(at: At) -> None:

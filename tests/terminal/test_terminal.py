@@ -79,9 +79,12 @@ def test_a_review(terminal: Start, asked: Callable[[], Puzzle], judge: Judge, co
 
 
 @sizes
-def test_the_prompt_is_in_view_below_every_puzzle(terminal: Start, catalog: Catalog, columns: int, lines: int) -> None:
-    here = terminal("practice", *catalog, "--count", str(len(catalog)), columns=columns, lines=lines)
-    for n in range(len(catalog)):
+def test_the_prompt_is_in_view_below_every_kind_of_puzzle(
+    terminal: Start, catalog: Catalog, columns: int, lines: int
+) -> None:
+    names = {drill.puzzle(1).kind: name for name, drill in catalog.items()}.values()
+    here = terminal("practice", *names, "--count", str(len(names)), columns=columns, lines=lines)
+    for n in range(len(names)):
         here.wait_for_prompt()
         assert ":hint :solution :skip :quit" in here.text
         assert here.text.endswith(">")

@@ -1,6 +1,7 @@
 """Certification of drills over many seeds: the author's tool."""
 
 import os
+import signal
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -14,6 +15,7 @@ from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle, structure
 
 ENOUGH_SEEDS = 1000  # from here on a drill is held to the number of structures that it promises
+_PATIENCE_S = 5
 _CHUNK = 50  # puzzles that are made and vetted together
 
 _judge: Judge | None = None
@@ -126,12 +128,22 @@ def _incomplete(puzzle: Puzzle) -> list[str]:
 
 def _made(drill: Drill, seed: int, level: int) -> Puzzle | str:
     """The puzzle, or what its generator raises: whatever that is, it is a finding about the generator."""
+    previous = signal.signal(signal.SIGALRM, _out_of_time)
+    signal.alarm(_PATIENCE_S)
     try:
         puzzle = drill.puzzle(seed, level)
         _ = puzzle.hash  # builds the wrong turns, where an `Edit` may fail
     except Exception as error:  # noqa: BLE001
         return f"The generator raises {type(error).__name__}: {error}"
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, previous)
     return puzzle
+
+
+def _out_of_time(number: int, frame: object) -> None:
+    del number, frame
+    raise TimeoutError(f"it has not ended after {_PATIENCE_S} seconds: a `while` whose condition cannot be met?")
 
 
 def _start() -> None:

@@ -1,5 +1,6 @@
 """Certificates: what torch says of a puzzle before anybody is asked it. No torch here; the runs come from children."""
 
+import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -82,7 +83,7 @@ def problems_as_typed(puzzle: Puzzle, certificate: Certificate) -> list[str]:
             problems.append(f"{whose}, typed as {text!r}, is not accepted as an answer: {error}")
             continue
         if isinstance(read, Program):
-            if isinstance(program, Program) and _squeezed(read.source) != _squeezed(program.source):
+            if isinstance(program, Program) and _meaning(read.source) != _meaning(program.source):
                 problems.append(f"{whose}, typed, is read as another program: {read.source!r}")
         elif name is None and any(differences(puzzle, certificate.expected, read)):
             problems.append(f"{whose}, typed as {text!r}, is judged wrong.")
@@ -137,5 +138,9 @@ def _choice_problems(puzzle: Puzzle, expected: Observed) -> list[str]:
     return []
 
 
-def _squeezed(source: str) -> str:
-    return "".join(source.split())
+def _meaning(source: str) -> str:
+    """The source without what Python does not care about: spaces, comments, brackets around an expression."""
+    try:
+        return ast.dump(ast.parse(source))
+    except SyntaxError:
+        return source
