@@ -331,7 +331,7 @@ def posed(prompt: str, task: Heads, *, axes_told: bool) -> WritePattern:
     )
 
 
-@drill(levels=3, lesson="Einops and einsum")
+@drill(after=["einops.split"], levels=3, lesson="Einops and einsum")
 def split_heads(rng: Rng) -> WritePattern:
     """Split d_model into heads, and merge them back."""
     prompt, task = heads_task(rng)

@@ -1,7 +1,7 @@
 """One tensor or two: what an equation does to an axis, and the products that everything else is made of."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations, product
 
 from tensordrill.authoring import (
@@ -20,10 +20,11 @@ from tensordrill.authoring import (
 )
 
 Axes = tuple[str, ...]
+TOP = 3  # the highest level
 
 POOLS = (
     ("batch", "layer", "head", "position", "feature"),
-    ("image", "channel", "row", "column", "frame"),
+    ("image", "channel", "height", "width", "frame"),
     ("airline", "month", "cabin", "route", "year"),
     ("run", "seed", "epoch", "metric", "dataset"),
     ("expert", "token", "group", "neuron", "prompt"),
@@ -42,13 +43,17 @@ def pooled(rng: Rng, count: int) -> Axes:
 
 @dataclass(frozen=True)
 class Task:
-    """A contraction and how it is asked for. `size` is given where all axes have the same."""
+    """A contraction and how it is asked for.
+
+    `size` is given where all axes have the same. `unnamed` where the learner sees no names of axes.
+    """
 
     net: Contraction
     prompt: str
     code: str = ""
     size: int = 0
     mistakes: Sequence[Mistake] = ()
+    unnamed: bool = False
 
 
 Asker = Callable[[Rng], Task]
@@ -66,19 +71,24 @@ def gives(net: Contraction) -> str:
     return f"The result has the axis {net.output[0]}." if net.output else "The result is one number."
 
 
-def called(net: Contraction) -> str:
-    return listed([f"`{name}`" for name in net.names])
+def call_of(net: Contraction) -> str:
+    """What the einsum is passed."""
+    if len(net.names) == 1:
+        return f"one einsum of `{net.names[0]}`"
+    if len(set(net.names)) == 1:
+        return f"one einsum of `{net.names[0]}` with itself"
+    return f"one einsum of {listed([f'`{name}`' for name in net.names])}, in this order"
 
 
 def as_code(net: Contraction, code: str, *, size: int = 0, mistakes: Sequence[Mistake] = (), about: str = "") -> Task:
     """Torch code that is to be written as an einsum. `about` says what the tensors are, in place of their axes."""
-    prompt = f"{about or has(net)}.\n\nWrite what this computes as one einsum of {called(net)}, in this order."
-    return Task(net, prompt, code, size, mistakes)
+    prompt = f"{about or has(net)}.\n\nWrite what this computes as {call_of(net)}."
+    return Task(net, prompt, code, size, mistakes, unnamed=bool(about))
 
 
 def as_loop(rng: Rng, net: Contraction) -> Task:
     lettered, code = loop_nest(rng, net)
-    return Task(lettered, f"Write what this loop nest computes as one einsum of {called(net)}.", code)
+    return Task(lettered, f"Write what this loop nest computes as {call_of(net)}.", code)
 
 
 def posed(
@@ -86,6 +96,13 @@ def posed(
 ) -> WriteEinsum:
     net = task.net
     silent = f"\n\nEvery axis has size {task.size}, so a wrong equation runs as well." if task.size else ""
+    letters = f"You need {len(net.axes)} letter{'s' * (len(net.axes) > 1)}"
+    if not net.summed:
+        last = f"{letters}. Nothing is summed, so each of them stands after the arrow too."
+    elif task.unnamed:
+        last = f"{letters}; {len(net.output) or 'none'} of them after the arrow."
+    else:
+        last = f"{letters}. Missing after the arrow: {listed(net.summed)}."
     return WriteEinsum(
         prompt=task.prompt + silent,
         tensors=net.tensors,
@@ -93,18 +110,10 @@ def posed(
         sizes=dict.fromkeys(net.axes, task.size) if task.size else {},
         code=task.code,
         axes_told=level > 1,
-        hints=[hint, letters_needed(net)],
+        hints=[hint, last],
         why=why,
         wrong=net.wrong_turns([*task.mistakes, *mistakes(net), *net.single_edits()]),
     )
-
-
-def letters_needed(net: Contraction) -> str:
-    count = len(net.axes)
-    letters = f"You need {count} letter{'s' * (count > 1)}"
-    if not net.summed:
-        return f"{letters}. Nothing is summed, so each of them stands after the arrow too."
-    return f"{letters}. Summed, so missing after the arrow: {listed(net.summed)}."
 
 
 # --- reading
@@ -207,15 +216,14 @@ def several_tables(rng: Rng) -> Contraction:
         return lettered(rng, terms, rng.sample(labels, rng.integer(0, min(2, len(labels)))))
 
 
-@drill(levels=3, structures=(30, 60, 200))
+@drill(levels=3, structures=(30, 180, 300))
 def read(rng: Rng) -> PredictValue:
     """Read an einsum on small numbers."""
     net = (one_table, two_tables, several_tables)[rng.level - 1](rng)
-    equal = rng.level == 3 or (rng.level == 1 and len(net.axes) > 2)  # noqa: PLR2004 -- cubes are 2 by 2 by 2
-    sizes = {axis: 2 if equal else rng.pick((2, 3)) for axis in net.axes}
-    if rng.level < 3 and len(sizes) > 1 and not equal:  # noqa: PLR2004 -- the highest level
-        sizes |= dict(zip(net.axes, rng.pick(((2, 3), (3, 2))), strict=False))
-    row = rng.integer(0, 1) if rng.level == 3 and len(net.output) > 1 else None  # noqa: PLR2004
+    sizes = dict.fromkeys(net.axes, 2)
+    if rng.level < TOP and max(map(len, net.operands)) < 3:  # noqa: PLR2004 -- cubes are 2 by 2 by 2
+        sizes[rng.pick(net.axes)] = 3
+    row = rng.integer(0, 1) if rng.level == TOP and len(net.output) > 1 else None
     turns = [(turn, terms_of(str(turn.answer))) for turn in net.wrong_turns(net.single_edits())]
     while True:
         tables = [numbers(rng, [sizes[axis] for axis in axes]) for axes in net.operands]
@@ -320,10 +328,15 @@ def sum_named(rng: Rng) -> Task:
     if not kept:
         asked = "Sum over all of them: one number."
     elif rng.chance():
-        asked = f"Sum over {listed(gone)}. What is left stays in its order."
+        asked = f"Sum over {listed(gone)}.{left_over(net)}"
     else:
-        asked = f"Keep {listed(kept)}, in the order in which they are stored, and sum over the rest."
+        order = ", in the order in which they are stored," if len(kept) > 1 else ""
+        asked = f"Keep {listed(kept)}{order} and sum over the rest."
     return Task(net, f"{has(net)}.\n\n{asked}")
+
+
+def left_over(net: Contraction) -> str:
+    return " What is left stays in its order." if len(net.output) > 1 else ""
 
 
 def sum_in_words(rng: Rng) -> Task:
@@ -413,15 +426,26 @@ def by_first_names(axes: Axes, steps: Sequence[Step]) -> Axes | None:
     return now
 
 
+def exchanged(net: Contraction) -> Iterator[Mistake]:
+    """A kept axis and a summed one have changed places."""
+    for kept, gone in product(net.output, net.summed):
+        yield Mistake(
+            "wrong-axis-summed",
+            net.with_output([gone if axis == kept else axis for axis in net.output]),
+            f"You summed over {kept} and kept {gone}; it is the other way round.",
+        )
+
+
 def mistakes_of_sums(net: Contraction) -> Iterator[Mistake]:
     yield Mistake(
         "others-summed",
         net.with_output(net.summed),
         "You kept the axes that are to be summed, and summed the others. What stands after the arrow is kept.",
     )
+    yield from exchanged(net)
 
 
-@drill(after=["einsum.read"], levels=3, structures=(20, 50, 60))
+@drill(after=["einsum.read"], levels=3, structures=(20, 40, 40))
 def sum_axes(rng: Rng) -> WriteEinsum:
     """Sum over given axes."""
     askers: dict[int, Sequence[Asker]] = {
@@ -477,7 +501,7 @@ def permute_moved(rng: Rng) -> Task:
 
 
 def permute_as_code(rng: Rng) -> Task:
-    axes = pooled(rng, rng.integer(3, 4))
+    axes = pooled(rng, rng.pick((3, 4, 4, 5)))
     steps = [view(rng, len(axes))]
     while not cyclic(axes, after(steps, axes)):
         steps = [view(rng, len(axes)) for _ in range(rng.integer(1, 2))]
@@ -485,12 +509,12 @@ def permute_as_code(rng: Rng) -> Task:
 
 
 def permute_by_index(rng: Rng) -> Task:
-    """One assignment for all indices: which side names the tensor?"""
+    """One assignment for all indices: one side names the axes of `x`, the other those of the result."""
     axes = tuple(rng.sample("ijkmnpq", rng.integer(3, 4)))
     net = Contraction(("x",), (reordered(rng, axes),), axes)
     return Task(
         net,
-        f"For all {listed(axes)}, `out` is filled by the line below. Write what fills `out` as one einsum of `x`.",
+        f"This line fills `out`, for all {listed(axes)}. Write it as one einsum of `x`.",
         f"out[{', '.join(axes)}] = x[{', '.join(net.operands[0])}]",
     )
 
@@ -546,7 +570,7 @@ def mistakes_of_permutations(net: Contraction) -> Iterator[Mistake]:
     )
 
 
-@drill(after=["einsum.read"], levels=3, structures=(40, 15, 60))
+@drill(after=["einsum.read"], levels=3, structures=(60, 30, 80))
 def permute(rng: Rng) -> WriteEinsum:
     """Put axes in another order."""
     askers: dict[int, Sequence[Asker]] = {
@@ -561,7 +585,7 @@ def permute(rng: Rng) -> WriteEinsum:
         level=rng.level,
         hint="Before the arrow stand the axes as `x` has them, after it as the result has them. Nothing is counted.",
         why="After the arrow stands, for each place of the result, the axis that comes there; so it is with "
-        "`x.permute(dims)`, whose dims are places in `x`. The list that says where each axis of `x` goes is the inverse "
+        "`x.permute(dims)`, whose dims are places in `x`. A list that says where each axis of `x` goes is the inverse "
         "permutation. They agree only where doing it twice changes nothing, as in a transpose.",
     )
 
@@ -600,7 +624,7 @@ SQUARES = (
 
 def squares(rng: Rng, *, keep: bool) -> Contraction:
     """Square matrices, their two axes anywhere in the tensor. With `keep` the diagonal is kept, else summed."""
-    batch = pooled(rng, rng.pick((0, 1, 1, 2, 2)))
+    batch = pooled(rng, rng.pick((0, 1, 1, 1, 2, 2, 2)))
     return Contraction(("A",), (tuple(rng.shuffled([*batch, "n", "n"])),), tuple(rng.shuffled([*batch, *["n"] * keep])))
 
 
@@ -608,8 +632,8 @@ def square_named(rng: Rng, *, keep: bool) -> Task:
     net = squares(rng, keep=keep)
     batch = [axis for axis in net.axes if axis != "n"]
     which = f"a square matrix for each {listed(batch)}" if batch else "a square matrix"
-    wanted = "the diagonal" if keep else "the trace, the sum of the diagonal,"
-    return Task(net, f"{has(net)}: {which}.\n\nTake {wanted} of {'each' if batch else 'it'}. {gives(net)}")
+    wanted = f"{'the' if batch else 'its'} {'diagonal' if keep else 'trace'}{' of each' if batch else ''}"
+    return Task(net, f"{has(net)}: {which}.\n\nTake {wanted}. {gives(net)}")
 
 
 def square_in_words(rng: Rng, *, keep: bool) -> Task:
@@ -650,7 +674,7 @@ def square_as_loop(rng: Rng, *, keep: bool) -> Task:
 
 def factors(rng: Rng, names: str, batch: Axes, transpose: str) -> tuple[tuple[Axes, ...], str]:
     """Matrices, some of them transposed, whose product is square: their axes, and the product as code."""
-    ring = "ijk"[: len(names)]
+    ring = ("row", "inner", "middle")[: len(names)]
     operands = []
     texts = []
     for i, name in enumerate(names):
@@ -667,10 +691,10 @@ def square_of_product(rng: Rng, *, keep: bool) -> Task:
     batch = () if len(names) > 2 or rng.chance(0.4) else pooled(rng, 1)  # noqa: PLR2004 -- three need no batch
     operands, text = factors(rng, names, batch, ".mT" if batch else ".T")
     whole = bool(batch) and rng.chance(0.3)
-    net = Contraction(tuple(names), operands, () if whole else (*batch, *["i"] * keep))
+    net = Contraction(tuple(names), operands, () if whole else (*batch, *["row"] * keep))
     tail = f".diagonal(dim1=-2, dim2=-1){'' if keep else '.sum(-1)'}"
     if whole:
-        net = Contraction(tuple(names), operands, ("i",) if keep else ())
+        net = Contraction(tuple(names), operands, ("row",) if keep else ())
         tail += ".sum(0)"
     code = f"({text}){tail}" if batch else f"torch.{'diag' if keep else 'trace'}({text})"
     each = f" for each {batch[0]}, which comes first" if batch else ""
@@ -729,7 +753,7 @@ def mistakes_of_traces(net: Contraction) -> Iterator[Mistake]:
         )
 
 
-@drill(after=["einsum.sum-axes"], levels=3, lesson="Einops and einsum", structures=(12, 12, 50))
+@drill(after=["einsum.sum-axes"], levels=3, lesson="Einops and einsum", structures=(14, 25, 30))
 def trace(rng: Rng) -> WriteEinsum:
     """Trace of a matrix, and of many."""
     askers = {
@@ -742,7 +766,7 @@ def trace(rng: Rng) -> WriteEinsum:
         mistakes_of_traces,
         level=rng.level,
         hint="A trace adds up the entries whose row and column are the same."
-        if rng.level < 3  # noqa: PLR2004 -- the highest level
+        if rng.level < TOP
         else "Write the trace as a sum over indices first. The entries of the product off its diagonal are not needed.",
         why="One letter for both axes of a matrix takes its diagonal, and leaving that letter out after the arrow sums "
         "it: `ii->` is the trace. A trace of a product needs no product: tr(AB) adds up A[i, j] · B[j, i].",
@@ -775,7 +799,7 @@ def mistakes_of_diagonals(net: Contraction) -> Iterator[Mistake]:
             yield Mistake("batch-summed", net.lost(axis), f"You leave out {axis} after the arrow, which sums it.")
 
 
-@drill(after=["einsum.trace"], levels=3, structures=(25, 30, 70))
+@drill(after=["einsum.trace"], levels=3, structures=(35, 50, 50))
 def diagonal(rng: Rng) -> WriteEinsum:
     """Diagonal of a matrix, and of many."""
     askers = {
@@ -788,9 +812,9 @@ def diagonal(rng: Rng) -> WriteEinsum:
         mistakes_of_diagonals,
         level=rng.level,
         hint="On the diagonal row and column are the same index."
-        if rng.level < 3  # noqa: PLR2004 -- the highest level
+        if rng.level < TOP
         else "Write one entry of the diagonal as a sum first. The other entries of the product are not needed.",
-        why="One letter for two axes of a tensor takes the diagonal: `ii->i`. Batch axes keep letters of their own, and "
+        why="One letter for two axes of a tensor takes the diagonal: `ii->i`. Batch axes keep their own letters, and "
         "the diagonal comes where its letter stands after the arrow; `torch.diagonal` always puts it last.",
     )
 
@@ -840,8 +864,12 @@ def inner_named(rng: Rng) -> Task:
     output = tuple(axis for axis in axes if axis in kept)
     net = Contraction(("x", "y"), (axes, tuple(rng.shuffled(axes))), output)
     each = f"For each {listed(output)}, multiply" if output else "Multiply"
-    what = "the entries that belong together, and add up the products"
-    return Task(net, f"{has(net)}.\n\n{each} {what} over {listed(net.summed)}: a dot product. {gives(net)}")
+    over = listed(net.summed) if output else "everything"
+    return Task(
+        net,
+        f"{has(net)}.\n\n{each} entry by entry, matching axes by name, and add up the products over {over}: a dot "
+        f"product. {gives(net)}",
+    )
 
 
 def inner_in_words(rng: Rng) -> Task:
@@ -881,11 +909,11 @@ def inner_weighted(rng: Rng) -> Task:
     operands = (tuple(rng.shuffled(axes)), tuple(rng.shuffled(axes)), tuple(weighed))
     output = tuple(rng.shuffled([axis for axis in axes if axis not in summed]))
     net = Contraction(("x", "y", "w"), operands, output)
-    each = f", for each {listed(output)}," if output else ""
+    each = f"for each {listed(output)}, " if output else ""
     return Task(
         net,
-        f"{has(net)}.\n\nWanted{each} is the dot product of `x` and `y` over {listed(summed)} in which every product "
-        f"counts `w` times: there is a weight for each {listed(weighed)}. {gives(net)}",
+        f"{has(net)}.\n\nWanted: {each}the dot product of `x` and `y` over {listed(summed)}, every product of two "
+        f"entries weighted by the `w` of its {listed(weighed)}. Axes match by name.\n\n{gives(net)}",
         size=rng.integer(3, 5),
     )
 
@@ -914,15 +942,10 @@ def mistakes_of_inner(net: Contraction) -> Iterator[Mistake]:
         )
     for kept in net.output:
         yield Mistake("batch-summed", net.lost(kept), f"You leave out {kept} after the arrow, which sums it as well.")
-        for gone in net.summed:
-            yield Mistake(
-                "wrong-axis-summed",
-                net.with_output([gone if axis == kept else axis for axis in net.output]),
-                f"You summed over {kept} and kept {gone}; it is the other way round.",
-            )
+    yield from exchanged(net)
 
 
-@drill(after=["einsum.sum-axes"], levels=3, structures=(25, 40, 80))
+@drill(after=["einsum.sum-axes"], levels=3, structures=(60, 70, 200))
 def inner(rng: Rng) -> WriteEinsum:
     """Dot products."""
     askers: dict[int, Sequence[Asker]] = {
@@ -1021,13 +1044,11 @@ UPDATES = (
            "key with its value"),
     Update(("f", "e"), ("latent", "token"), (), (), ("token", "latent"),
            "a table of the products of every latent's activation `f` with every token's effect `e`"),
-    Update(("row", "col"), ("height", "width"), ("channel",), (), ("channel", "height", "width"),
-           "a separable filter for each channel: the outer product of its column profile `row` with `col`"),
 )  # fmt: skip
 
 
 def outer_in_words(rng: Rng) -> Task:
-    scene = rng.pick(UPDATES[:-1])
+    scene = rng.pick(UPDATES)
     both = (*scene.batch, *scene.summed)
     operands = tuple(tuple(rng.shuffled([*both, own])) for own in scene.axes)
     net = Contraction(scene.names, operands, tuple(rng.shuffled(scene.output)))
@@ -1057,8 +1078,8 @@ def outer_with_itself(rng: Rng) -> Task:
 
 def outer_of_three(rng: Rng) -> Task:
     net = outer_net(rng, 3)
-    asked = f"Multiply every entry of {called(net)} with every entry of the others. {gives(net)}"
-    return Task(net, f"{has(net)}.\n\n{asked}", size=rng.integer(3, 4))
+    asked = "Multiply every entry of each with every entry of the others."
+    return Task(net, f"{has(net)}.\n\n{asked} {gives(net)}", size=rng.integer(3, 4))
 
 
 def mistakes_of_outer(net: Contraction) -> Iterator[Mistake]:
@@ -1086,7 +1107,7 @@ def mistakes_of_outer(net: Contraction) -> Iterator[Mistake]:
             )
 
 
-@drill(after=["einsum.inner"], levels=3, lesson="Einops and einsum", structures=(30, 20, 60))
+@drill(after=["einsum.inner"], levels=3, lesson="Einops and einsum", structures=(70, 60, 220))
 def outer(rng: Rng) -> WriteEinsum:
     """Outer products."""
     askers: dict[int, Sequence[Asker]] = {
@@ -1098,7 +1119,7 @@ def outer(rng: Rng) -> WriteEinsum:
         rng.pick(askers[rng.level])(rng),
         mistakes_of_outer,
         level=rng.level,
-        hint="Which indices run on their own, so that each of one meets each of the other? They need different letters.",
+        hint="Which indices run on their own, so that each of one meets each of the other? They need two letters.",
         why="Letters that no other tensor has run freely: every entry of one meets every entry of the other, and all "
         "those letters stand after the arrow. `i,j->ij` is `torch.outer`, and `u[:, None] * v[None, :]`. A letter that "
         "both have is a batch index; left out after the arrow, the outer products are added up over it.",
@@ -1113,9 +1134,8 @@ def hadamard_named(rng: Rng) -> Task:
     other = axes
     while other == axes:
         other = tuple(rng.shuffled(axes))
-    output = tuple(rng.shuffled(axes)) if rng.level > 1 else rng.pick((axes, axes, other))
-    net = Contraction(("A", "B"), (axes, other), output)
-    return Task(net, f"{has(net)}.\n\nMultiply the entries that belong together. {gives(net)}")
+    net = Contraction(("A", "B"), (axes, other), tuple(rng.shuffled(axes)))
+    return Task(net, f"{has(net)}.\n\nMultiply them entry by entry, matching axes by name. {gives(net)}")
 
 
 def hadamard_as_code(rng: Rng) -> Task:
@@ -1152,15 +1172,14 @@ def hadamard_scaled(rng: Rng) -> Task:
 
 
 def hadamard_silent(rng: Rng) -> Task:
-    """The line that multiplies what does not belong together."""
+    """A line that multiplies what does not belong together."""
     net = hadamard_named(rng).net
-    wrong = as_stored("A", net.operands[0], net.operands[0])
-    size = rng.integer(3, 6)
     return Task(
         net,
-        f"{has(net)}.\n\n`{wrong} * B` multiplies entries that do not belong together, and does not complain. Multiply "
-        f"those that do: the same {listed(net.axes)} in both. {gives(net)}",
-        size=size,
+        f"{has(net)}.\n\nThe line below runs, and multiplies entries that do not belong together. Multiply those "
+        f"of the same {listed(net.axes)}. {gives(net)}",
+        "out = A * B",
+        rng.integer(3, 6),
     )
 
 
@@ -1183,7 +1202,7 @@ def mistakes_of_hadamard(net: Contraction) -> Iterator[Mistake]:
         )  # fmt: skip
 
 
-@drill(after=["einsum.inner"], levels=3, structures=(12, 25, 60))
+@drill(after=["einsum.inner"], levels=3, structures=(25, 25, 200))
 def hadamard(rng: Rng) -> WriteEinsum:
     """Elementwise products of tensors that are stored differently."""
     askers: dict[int, Sequence[Asker]] = {
@@ -1222,7 +1241,7 @@ def matvec_named(rng: Rng) -> Task:
     if len(net.output) == 1 and rng.chance():
         asked = f"Multiply the matrix and the vector, so that {along} is summed."
     else:
-        asked = f"For each {listed(net.output)}, take the dot product with `v`. What is left stays in its order."
+        asked = f"For each {listed(net.output)}, take the dot product with `v`.{left_over(net)}"
     return Task(net, f"{has(net)}.\n\n{asked}")
 
 
@@ -1263,11 +1282,11 @@ def matvec_in_words(rng: Rng) -> Task:
     matrix = tuple(rng.shuffled([*batch, kept, inner]))
     vector = tuple(rng.shuffled([*both, inner]))
     net = Contraction(("W", "x"), (matrix, vector), tuple(rng.shuffled([*batch, kept])))
-    shared = f"the vector of the same {listed(both)}" if both else "the one vector"
+    shared = f"Every {listed(both)} has a vector of its own in `x`" if both else "All use the same vector `x`"
     return Task(
         net,
-        f"{scene} `W` is stored {axes_of(matrix)}; `x` has {having(vector)}.\n\n"
-        f"Wanted, for each {listed(batch)}: {wanted}, made from {shared}. {gives(net)}",
+        f"{scene} `W` is stored {axes_of(matrix)}; `x` has {having(vector)}. "
+        f"{shared}.\n\nWanted, for each {listed(batch)}: {wanted}. {gives(net)}",
         size=rng.integer(3, 5),
     )
 
@@ -1306,11 +1325,13 @@ def mistakes_of_matvec(net: Contraction) -> Iterator[Mistake]:
             continue
         for axis in net.operands[matrix]:
             if net.owners(axis) == [matrix] and axis != gone and gone in net.operands[matrix]:
+                name, what = ("wrong-axis", "")
+                if len(net.operands[matrix]) == 2:  # noqa: PLR2004 -- a matrix
+                    name, what = "vector-on-the-left", ", as the vector times the matrix does"
                 yield Mistake(
-                    "vector-on-the-left",
+                    name,
                     net.misread(matrix, axis, gone),
-                    f"You sum `{net.names[matrix]}` over {axis}, which is the vector times the matrix. It is {gone} "
-                    "that the vector runs along.",
+                    f"You sum `{net.names[matrix]}` over {axis}{what}. It is {gone} that runs along the vector.",
                 )
         for at in range(len(net.output) + 1):
             yield Mistake(
@@ -1320,7 +1341,7 @@ def mistakes_of_matvec(net: Contraction) -> Iterator[Mistake]:
             )
 
 
-@drill(after=["einsum.inner"], levels=3, structures=(15, 15, 60))
+@drill(after=["einsum.inner"], levels=3, structures=(15, 15, 180))
 def matvec(rng: Rng) -> WriteEinsum:
     """Matrix times vector."""
     askers: dict[int, Sequence[Asker]] = {
@@ -1334,7 +1355,7 @@ def matvec(rng: Rng) -> WriteEinsum:
         level=rng.level,
         hint="The vector shares one letter with the matrix. Which of the matrix's axes is it?",
         why="A matrix times a vector takes the dot product of each row with it: they share the letter of the columns, "
-        "which is summed, and the letter of the rows is left: `ij,j->i`. The vector times the matrix, `i,ij->j`, is the "
+        "which is summed, and the letter of the rows is left: `ij,j->i`. The vector times the matrix is `i,ij->j`: the "
         "transpose times the vector. The order of the operands changes nothing; the letters say it all.",
     )
 
@@ -1344,15 +1365,12 @@ def matvec(rng: Rng) -> WriteEinsum:
 
 def matmul_named(rng: Rng) -> Task:
     """Two matrices, stored either way; or a linear layer, whose input has more axes."""
-    if rng.chance():
-        names, batch, ends = ("A", "B"), (), ("row", "inner", "column")
-    else:
-        names, batch, ends = ("X", "W"), pooled(rng, rng.pick((1, 1, 2))), ("", "d_in", "d_out")
-    first, along, last = ends
-    left = (*batch, along) if batch else (first, along)
-    left = tuple(rng.shuffled(left))
-    output = tuple(rng.shuffled([*batch, last])) if batch else tuple(rng.shuffled([first, last]))
-    net = Contraction(names, (left, tuple(rng.shuffled((along, last)))), output)
+    names, along, last = ("A", "B"), "inner", "column"
+    rows: Axes = ("row",)
+    if batch := pooled(rng, rng.pick((0, 0, 1, 2))):
+        names, rows, along, last = ("X", "W"), batch, "d_in", "d_out"
+    left, right = (tuple(rng.shuffled(axes)) for axes in ((*rows, along), (along, last)))
+    net = Contraction(names, (left, right), tuple(rng.shuffled([*rows, last])))
     what = "Multiply them as matrices" if not batch else "Multiply every vector of `X` by the matrix"
     return Task(net, f"{has(net)}.\n\n{what}: {along} is summed. {gives(net)}")
 
@@ -1510,7 +1528,7 @@ def mistakes_of_matmul(net: Contraction) -> Iterator[Mistake]:
                 )
 
 
-@drill(after=["einsum.matvec"], levels=3, lesson="Einops and einsum", structures=(30, 25, 60))
+@drill(after=["einsum.matvec"], levels=3, lesson="Einops and einsum", structures=(35, 35, 40))
 def matmul(rng: Rng) -> WriteEinsum:
     """Matrix products, with either side transposed."""
     askers: dict[int, Sequence[Asker]] = {

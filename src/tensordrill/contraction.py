@@ -76,9 +76,8 @@ class Contraction:
 
     def kept(self, axis: str, at: int | None = None) -> Terms:
         """A summed axis is left in the result, at that position, or last."""
-        output = self.terms[-1]
-        at = len(output) if at is None else at
-        return (*self.terms[:-1], output[:at] + self.letters[axis] + output[at:])
+        at = len(self.output) if at is None else at
+        return self.with_output([*self.output[:at], axis, *self.output[at:]])
 
     def misread(self, i: int, a: str, b: str) -> Terms:
         """Operand i is read with two of its axes the other way round."""
@@ -124,7 +123,7 @@ class Contraction:
         for i, (name, operand) in enumerate(zip(self.names, self.operands, strict=True)):
             because = f"You read the axes of `{name}` in another order: they are {', '.join(map(say, operand))}."
             for p, q in combinations(range(len(operand)), 2):
-                term = list(self.terms[i])
+                term = [self.letters[axis] for axis in operand]
                 term[p], term[q] = term[q], term[p]
                 yield Mistake("operand-order", self._with_term(i, "".join(term)), because)
 
@@ -179,8 +178,11 @@ class Contraction:
         return next(letter for letter in ascii_lowercase if letter not in used)
 
     def _key(self, terms: Terms) -> tuple[int, ...]:
-        """The same for equations that differ only in their letters, or in the order of one tensor with itself."""
-        texts = [_equation((*(terms[i] for i in order), terms[-1])) for order in self._orders]
+        """The same for equations that differ only in their letters, or in the order of one tensor with itself.
+
+        An ellipsis is taken for two axes: `r...c` and `...rc` may name the same ones.
+        """
+        texts = [_equation((*(terms[i] for i in order), terms[-1])).replace("...", "[]") for order in self._orders]
         return min([tuple(map(text.index, text)) for text in texts])
 
     @cached_property

@@ -61,7 +61,7 @@ MIDDLE = gradient(
         (MIDDLE, "np.array([[[6, 5]], [[6, 6]]])"),
     ],
 )
-def test_the_gradient_is_right_however_it_is_typed(judge: Judge, it: PredictValue, answer: str):
+def test_the_gradient_is_right_however_it_is_typed(judge: Judge, it: PredictValue, answer: str) -> None:
     verdict = judge.grade(it, answer)
     assert verdict.correct, verdict.feedback
 
@@ -93,13 +93,13 @@ def test_the_gradient_is_right_however_it_is_typed(judge: Judge, it: PredictValu
         (MIDDLE, "[[[4, 5], [4, 3], [4, 3]]]", SHAPE, "wrong-axis"),
     ],
 )
-def test_what_is_wrong_is_named(judge: Judge, it: PredictValue, answer: str, status: Status, turn: str | None):
+def test_what_is_wrong_is_named(judge: Judge, it: PredictValue, answer: str, status: Status, turn: str | None) -> None:
     verdict = judge.grade(it, answer)
     assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_answers_are_few_whole_numbers(judge: Judge, catalog: Catalog, level: int):
+def test_answers_are_few_whole_numbers(judge: Judge, catalog: Catalog, level: int) -> None:
     for seed in range(10):
         solution = judge.solution(catalog["autograd.broadcast"].puzzle(seed, level))
         numbers = solution.replace("[", "").replace("]", "").split(",")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import einops
 import pytest
 import torch
-from tensordrill.drills.einops import Heads, posed  # type: ignore[import-not-found]  # mypy knows the folder as `drills`
+from tensordrill.drills.einops import Heads, posed
 
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status

@@ -202,7 +202,7 @@ TWO_IN_ONE = """
 )
 def test_every_route_to_the_same_run_is_right(
     judge: Judge, catalog: Catalog, puzzle: tuple[int, str, str], answer: str
-):
+) -> None:
     it = patch(catalog, *puzzle)
     verdict = judge.grade(it, dedent(answer).replace("LAYER", layer_of(it)))
     assert verdict.correct, (verdict.feedback, it.prompt)
@@ -278,14 +278,14 @@ LATE = """
 )  # fmt: skip
 def test_what_is_wrong_is_named(
     judge: Judge, catalog: Catalog, puzzle: tuple[int, str, str], answer: str, turn: str | None
-):
+) -> None:
     verdict = judge.grade(patch(catalog, *puzzle), dedent(answer))
     assert verdict.status in (RAISED, VALUE, SHAPE)
     assert verdict.wrong_turn == turn, verdict.feedback
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_what_is_shown_fits_a_small_screen(catalog: Catalog, level: int):
+def test_what_is_shown_fits_a_small_screen(catalog: Catalog, level: int) -> None:
     for seed in range(20):
         code = catalog["hooks.patch"].puzzle(seed, level).face.code or ""
         assert len(code.splitlines()) <= 14

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from tensordrill.drills.indexing import INF, SCENES, Choice, aligned, puzzle  # type: ignore[import-not-found]  # mypy knows the folder as `drills`
+from tensordrill.drills.indexing import INF, SCENES, Choice, aligned, puzzle
 
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status

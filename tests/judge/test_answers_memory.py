@@ -18,7 +18,7 @@ def written(source: str, line: str, *, write: int = 1, ask: int = 0, inline: boo
     known = [*first_steps("x", GRID), *named_steps("x", GRID), *by_layout(GRID)]
     step = next(step for step in known if step.source == source)
     for seed in range(5000):
-        it = question(Rng(str(seed), 2), VALUES, GRID, [step], write=write, ask=ask, inline=inline)
+        it: PredictValue = question(Rng(str(seed), 2), VALUES, GRID, [step], write=write, ask=ask, inline=inline)
         if it.program.endswith(f"\n{line}"):
             return it
     raise AssertionError((source, line))
@@ -56,7 +56,7 @@ UNNAMED = written("x[[1]]", "x[[1]].fill_(50)", inline=True)
         (UNNAMED, "[[1, 2, 3], [4, 5, 6]]"),
     ],
 )
-def test_what_torch_gives_is_right(judge: Judge, it: PredictValue, answer: str):
+def test_what_torch_gives_is_right(judge: Judge, it: PredictValue, answer: str) -> None:
     verdict = judge.grade(it, answer)
     assert verdict.correct, verdict.feedback
 
@@ -84,19 +84,19 @@ def test_what_torch_gives_is_right(judge: Judge, it: PredictValue, answer: str):
         (UNNAMED, "[[1, 2, 3], [50, 50, 50]]", VALUE, "copy-taken-for-view"),
     ],
 )
-def test_what_is_wrong_is_named(judge: Judge, it: PredictValue, answer: str, status: Status, turn: str | None):
+def test_what_is_wrong_is_named(judge: Judge, it: PredictValue, answer: str, status: Status, turn: str | None) -> None:
     verdict = judge.grade(it, answer)
     assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
 
 
-def test_the_same_index_in_a_transposed_view_is_named(judge: Judge):
+def test_the_same_index_in_a_transposed_view_is_named(judge: Judge) -> None:
     it = written("x.T", "y[0, 1] = 50")
     assert judge.grade(it, "[[1, 2, 3], [50, 5, 6]]").correct
     assert judge.grade(it, "[[1, 50, 3], [4, 5, 6]]").wrong_turn == "same-index"
 
 
 @pytest.mark.parametrize("steps", [first_steps("x", GRID), named_steps("x", GRID), by_layout(GRID)])
-def test_torch_agrees_with_every_step(judge: Judge, steps: list[Step]):
+def test_torch_agrees_with_every_step(judge: Judge, steps: list[Step]) -> None:
     """Certification runs both beliefs: a step that is listed as a view and copies would be found out."""
     for step in steps:
         for write, ask in ((0, 1), (1, 0)):
@@ -105,6 +105,6 @@ def test_torch_agrees_with_every_step(judge: Judge, steps: list[Step]):
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_views_and_copies_come_equally_often(catalog: Catalog, level: int):
+def test_views_and_copies_come_equally_often(catalog: Catalog, level: int) -> None:
     turns = [catalog["memory.view-or-copy"].puzzle(seed, level).wrong[0].id for seed in range(200)]
     assert 60 <= turns.count("copy-taken-for-view") <= 140

@@ -1,7 +1,7 @@
 """Answers to the shapes drills as people type them, right and wrong, and what the judge says of them."""
 
 import pytest
-from tensordrill.drills.shapes import Join, Shape, puzzle, zeros  # type: ignore[import-not-found]  # mypy knows the folder as `drills`
+from tensordrill.drills.shapes import Join, Shape, puzzle, zeros
 
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status

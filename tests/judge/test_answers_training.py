@@ -59,7 +59,7 @@ KINDS = {
 
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow), pytest.param(2, marks=pytest.mark.slow)])
-def test_exactly_three_of_the_120_orders_are_right(judge: Judge, catalog: Catalog, seed: int):
+def test_exactly_three_of_the_120_orders_are_right(judge: Judge, catalog: Catalog, seed: int) -> None:
     it = list(islice(loops(catalog, 1), 3))[seed]
     zero, forward, loss, backward, step = it.lines
     right = {order for order in permutations(it.lines) if judge.grade(it, numbers(it, order)).correct}
@@ -72,7 +72,7 @@ def test_exactly_three_of_the_120_orders_are_right(judge: Judge, catalog: Catalo
 
 @pytest.mark.parametrize("level", [2, 3])
 @pytest.mark.parametrize("seed", range(3))
-def test_orders_are_right_where_the_prompt_says_so(judge: Judge, catalog: Catalog, level: int, seed: int):
+def test_orders_are_right_where_the_prompt_says_so(judge: Judge, catalog: Catalog, level: int, seed: int) -> None:
     it = list(islice(loops(catalog, level), 3))[seed]
     orders = list(permutations(it.lines))
     right = [order for order in orders if is_right(order)]
@@ -85,7 +85,7 @@ def test_orders_are_right_where_the_prompt_says_so(judge: Judge, catalog: Catalo
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_all_720_orders_of_six_lines(judge: Judge, catalog: Catalog, seed: int):
+def test_all_720_orders_of_six_lines(judge: Judge, catalog: Catalog, seed: int) -> None:
     it = list(islice(loops(catalog, 2), 6))[seed]
     for order in permutations(it.lines):
         assert judge.grade(it, numbers(it, order)).correct == is_right(order), order
@@ -107,14 +107,14 @@ def test_all_720_orders_of_six_lines(judge: Judge, catalog: Catalog, seed: int):
         ([0, 2, 1, 3, 4], RAISED, "loss-before-output"),
     ],
 )
-def test_wrong_orders_are_named(judge: Judge, catalog: Catalog, order: list[int], status: Status, turn: str):
+def test_wrong_orders_are_named(judge: Judge, catalog: Catalog, order: list[int], status: Status, turn: str) -> None:
     it = next(loops(catalog, 1))
     verdict = judge.grade(it, numbers(it, [it.lines[i] for i in order]))
     assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
 
 
 @pytest.mark.parametrize("text", ["{}", "{commas}", "{joined}", "[{commas}]", "{dots}"])
-def test_orders_can_be_typed_in_many_ways(judge: Judge, catalog: Catalog, text: str):
+def test_orders_can_be_typed_in_many_ways(judge: Judge, catalog: Catalog, text: str) -> None:
     it = next(loops(catalog, 1))
     order = it.solution.split()
     assert judge.grade(
@@ -123,7 +123,7 @@ def test_orders_can_be_typed_in_many_ways(judge: Judge, catalog: Catalog, text: 
 
 
 @pytest.mark.parametrize("text", ["1 2 3 4", "1 2 3 4 6", "1 1 2 3 4", "zero first", ""])
-def test_what_is_no_order_is_a_slip(judge: Judge, catalog: Catalog, text: str):
+def test_what_is_no_order_is_a_slip(judge: Judge, catalog: Catalog, text: str) -> None:
     assert judge.grade(next(loops(catalog, 1)), text).status is SLIP
 
 
@@ -234,7 +234,7 @@ REWRAPPED = (1, "graph-cut", "cross_entropy")
         (REWRAPPED, "loss =", "loss = F.cross_entropy(model(x), y)"),
     ],
 )
-def test_repairs_that_work_are_right(judge: Judge, catalog: Catalog, bug: tuple[int, str, str], start: str, text: str):
+def test_repairs_that_work_are_right(judge: Judge, catalog: Catalog, bug: tuple[int, str, str], start: str, text: str) -> None:
     it = broken(catalog, *bug)
     verdict = judge.grade(it, replaced(it, start, text))
     assert verdict.correct, verdict.feedback
@@ -280,7 +280,7 @@ def test_repairs_that_work_are_right(judge: Judge, catalog: Catalog, bug: tuple[
 )
 def test_repairs_that_do_not_work_are_named(
     judge: Judge, catalog: Catalog, bug: tuple[int, str, str], start: str, text: str, status: Status, turn: str | None
-):
+) -> None:
     it = broken(catalog, *bug)
     verdict = judge.grade(it, replaced(it, start, text))
     shapes = {SHAPE: VALUE}  # a history that is too short is as wrong as one with other losses
@@ -288,6 +288,6 @@ def test_repairs_that_do_not_work_are_named(
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-def test_all_six_bugs_come(catalog: Catalog, level: int):
+def test_all_six_bugs_come(catalog: Catalog, level: int) -> None:
     first = {it.wrong[0].id for it in (catalog["training.spot-the-bug"].puzzle(seed, level) for seed in range(60))}
     assert first == {"softmax-kept", "broadcast-kept", "eval-kept", "graph-kept", "head-left-out", "graph-cut"}

@@ -49,6 +49,7 @@ def test_shown_as_json(catalog: Catalog, name: str, level: int, seed: int) -> No
     if data["tensors"] is not None:
         sizes = data["sizes"] or {}
         axes = {axis for tensor in data["tensors"] for axis in tensor["axes"]}
+        axes |= {name for size in sizes.values() for name in re.findall(r"[a-z]\w*", str(size))}
         for axis in data["output"] or []:
             assert axis in axes or axis in sizes
     if data["kind"] != "einsum" and data["kind"] != "pattern" and data["code"]:
@@ -61,7 +62,7 @@ def test_shown_as_json(catalog: Catalog, name: str, level: int, seed: int) -> No
 def test_no_leak(catalog: Catalog, name: str, level: int, seed: int) -> None:
     """Neither the prompt nor the first hint holds an answer that is source."""
     puzzle = catalog[name].puzzle(seed, level)
-    if puzzle.solution is None or puzzle.kind == "order":
+    if puzzle.solution is None or puzzle.kind in ("order", "choice"):
         return
     answer = squeezed(puzzle.solution)
     for text in (puzzle.face.prompt, puzzle.hints[0], puzzle.face.code or ""):
@@ -78,8 +79,6 @@ def test_solution_as_json(catalog: Catalog, judge: Judge, name: str, level: int)
     assert judge.grade(puzzle, str(data["answer"])).correct
     assert data["why"]
     assert {"id", "answer", "because"} == set().union(*(turn.keys() for turn in data["wrong"]))
-    ids = [turn["id"] for turn in data["wrong"]]
-    assert len(ids) == len(set(ids))
 
 
 @every_level

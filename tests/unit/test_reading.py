@@ -168,7 +168,7 @@ def test_expressions(text: str) -> None:
         ("x.sum(1]", "does not match"),
         ("x.sum(1); x", "One expression"),
         ("for i in x: pass", "One expression"),
-        ("х.sum(1)", "look-alike"),
+        ("х.sum(1)", "look-alike"),  # noqa: RUF001 -- the look-alike is the point
         ("x.sum(\u201c1\u201d)", "invalid character"),
         ("(" * 5000, "nested"),
         ("del x", "One expression"),
@@ -187,7 +187,7 @@ def test_what_the_prompt_rules_out(text: str) -> None:
 
 
 def test_a_name_of_ones_own_may_be_greek() -> None:
-    assert isinstance(SUM.read("[σ for σ in x]"), Program)
+    assert isinstance(SUM.read("[σ for σ in x]"), Program)  # noqa: RUF001 -- the look-alike is the point
 
 
 @pytest.mark.parametrize(

@@ -70,10 +70,11 @@ class Choose(Puzzle):
         return Program(source, (("the answer", f"[{tests}]"),))
 
     def read(self, text: str) -> Said:
-        answer = unquoted(one_line(text)).rstrip(".)").lstrip("(").strip()
+        answer = unquoted(one_line(text))
+        letter = answer.rstrip(".)").lstrip("(").strip().lower()
         letters = ascii_lowercase[: len(self.choices)]
-        if len(answer) == 1 and answer.lower() in letters:
-            return self._said(letters.index(answer.lower()))
+        if len(letter) == 1 and letter in letters:
+            return self._said(letters.index(letter))
         texts = [_plain(choice.text) for choice in self._shown]
         if _plain(answer) in texts:
             return self._said(texts.index(_plain(answer)))

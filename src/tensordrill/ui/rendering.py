@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from string import ascii_lowercase
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.markdown import Markdown
@@ -31,6 +32,14 @@ def puzzle(asked: Asked, heading: str) -> RenderableType:
         parts += [
             Text(),
             *(Padding(Text(f"{i}  {line}", overflow="fold"), (0, 2)) for i, line in enumerate(face.lines, 1)),
+        ]
+    if face.choices:
+        parts += [
+            Text(),
+            *(
+                Padding(Prose(f"{letter}) {text}"), (0, 2))
+                for letter, text in zip(ascii_lowercase, face.choices, strict=False)
+            ),
         ]
     if face.signature:
         parts += [Text(), code(face.signature)]
