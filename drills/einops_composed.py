@@ -581,3 +581,444 @@ def patchify(rng: Rng) -> WritePattern:
 def unpatchify(rng: Rng) -> WritePattern:
     """Patches put together to images."""
     return patch_puzzle(rng, back=True)
+
+
+# --- blocks
+
+DEPTH_ORDERS = {
+    "channel r1 r2": "channel by channel; in each, the pixels of the block row after row",
+    "channel r2 r1": "channel by channel; in each, the pixels of the block column after column",
+    "r1 r2 channel": "pixel by pixel of the block, row after row; the channels of a pixel stand together",
+    "r2 r1 channel": "pixel by pixel of the block, column after column; the channels of a pixel stand together",
+}
+FOLDING = (
+    "Space to depth takes both spatial axes apart, (h r1) and (w r2), and moves the places within a block into the "
+    "channels; nothing is lost, so depth to space is the same pattern from right to left. The order of the new axis "
+    "is a convention: pixel_unshuffle puts the channel first, (c r1 r2), TensorFlow's space_to_depth puts it last."
+)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Images, and the same with the places in a block moved to another axis: two sides of a pattern."""
+
+    image: str
+    folded: str
+    depth: str  # the axis that takes the block, as it stands in brackets
+    sizes: Mapping[str, int]
+    called: Mapping[str, str]
+    fixed: Mapping[str, int] = field(default_factory=dict)
+
+    def task(self, *, back: bool) -> Pattern:
+        sizes = self.sizes if back or len(self.fixed) < 2 else {**self.sizes}  # noqa: PLR2004
+        if back:
+            return Pattern("x", self.folded, self.image, sizes, self.called, fixed=self.fixed)
+        return Pattern("x", self.image, self.folded, sizes, self.called, fixed=self.fixed)
+
+    def mistakes(self, *, back: bool) -> Iterator[Wrong]:
+        """What goes wrong with blocks, either way."""
+
+        def wrong(name: str, image: str, folded: str, because: str) -> Wrong:
+            return Wrong(name, f"{folded} -> {image}" if back else f"{image} -> {folded}", because)
+
+        yield wrong(
+            "block-order", self.image, exchanged(self.folded, ("r1", "r2")),
+            "You go through the block in the other direction. Slowest first, the new axis is made of "
+            f"{listed(self.depth.split())}.",
+        )  # fmt: skip
+        inner = [axis for axis in self.depth.split() if axis in ("r1", "r2")]
+        (other,) = [axis for axis in self.depth.split() if axis not in inner]
+        moved = [*inner, other] if self.depth.startswith(other) else [other, *inner]
+        yield wrong(
+            f"{other}-place", self.image, self.folded.replace(self.depth, " ".join(moved)),
+            f"The {other} is in the wrong place in the new axis. Slowest first, it is {listed(self.depth.split())}.",
+        )  # fmt: skip
+        yield wrong(
+            "strided", exchanged(self.image, ("h", "r1"), ("w", "r2")), self.folded,
+            "Your blocks are made of pixels that lie far apart. A block's pixels are neighbours, so r1 and r2 change "
+            "fastest in height and width: they come last in their brackets.",
+        )  # fmt: skip
+        yield wrong(
+            "blocks-kept", self.image, exchanged(self.folded, ("h", "r1"), ("w", "r2")),
+            "You take the places of the blocks for the places in a block. h and w say which block it is, r1 and r2 "
+            "which pixel in it.",
+        )  # fmt: skip
+        if back:
+            yield wrong(
+                "rows-columns-swapped", exchanged(self.image, ("r1", "r2")), self.folded,
+                "Your image has r1 across and r2 down. Height is made of h and r1, width of w and r2.",
+            )  # fmt: skip
+
+
+def fold(rng: Rng) -> Fold:
+    """Blocks folded into channels."""
+    r1, r2 = rng.pick(((2, 2), (2, 3), (3, 2), (3, 3), (2, 4)))
+    depth = rng.pick(tuple(DEPTH_ORDERS))
+    spatial = "(h r1) (w r2)"
+    batch = "batch " if rng.chance(0.7) else ""
+    image = batch + rng.pick((f"channel {spatial}", f"{spatial} channel"))
+    folded = batch + rng.pick((f"({depth}) h w", f"h w ({depth})"))
+    called = {"height": "h r1", "width": "r2 w", "depth": "channel r1 r2"}
+    return Fold(image, folded, depth, {"r1": r1, "r2": r2}, called)
+
+
+def larger_fold(rng: Rng) -> tuple[Fold, str]:
+    """Blocks of other things than channels and images, and what the prompt says of them."""
+    r1, r2 = rng.pick(((2, 2), (2, 3), (3, 2)))
+    kind = rng.pick(("batch", "tokens", "tokens", "both"))
+    called = {"height": "h r1", "width": "r2 w", "depth": "channel r1 r2"}
+    sizes = {"r1": r1, "r2": r2}
+    if kind == "batch":
+        depth = rng.pick(("r1 r2 batch", "batch r1 r2", "r2 r1 batch", "batch r2 r1"))
+        layout = rng.pick(("channel {} {}", "{} {} channel"))
+        return Fold(
+            f"batch {layout.format('(h r1)', '(w r2)')}", f"({depth}) {layout.format('h', 'w')}", depth, sizes,
+            called | {"images": "batch r1 r2"},
+        ), "A dilated convolution is done as a plain one: space goes into the batch."  # fmt: skip
+    depth = rng.pick(tuple(DEPTH_ORDERS))
+    if kind == "tokens":
+        tokens, merged = rng.pick((("h r1 w r2", "h w"), ("w r2 h r1", "w h")))
+        return Fold(
+            f"batch ({tokens}) channel", f"batch ({merged}) ({depth})", depth, {"h": rng.pick((3, 4, 5)), **sizes},
+            called | {"tokens": "h r1 r2 w", "merged": "h w"},
+        ), "Patch merging: the tokens of an image, one for each pixel, are merged block by block."  # fmt: skip
+    image = rng.pick(("batch frame channel (h r1) (w r2)", "batch frame (h r1) (w r2) channel"))
+    end = rng.pick((f"(batch frame) ({depth}) h w", f"batch frame h w ({depth})", f"batch (frame h w) ({depth})"))
+    return Fold(
+        image, end, depth, sizes, called | {"images": "batch frame", "places": "frame h w"},
+        {"channel": 3, "batch": 2},
+    ), "Clips are made ready for a network on single frames."  # fmt: skip
+
+
+def slices(rng: Rng) -> tuple[Fold, str]:
+    """Torch code that folds blocks with slices, or with the layer of torch that does."""
+    r1, r2 = rng.pick(((2, 2), (2, 3), (3, 2), (2, 2)))
+    last = rng.chance(0.4)
+    at = -1 if last else 1
+    where = "x[:, i::R1, j::R2]" if last else "x[:, :, i::R1, j::R2]"
+    where = where.replace("R1", str(r1)).replace("R2", str(r2))
+    across = rng.chance()
+    loops = f"for i in range({r1}) for j in range({r2})" if across else f"for j in range({r2}) for i in range({r1})"
+    block = "r1 r2" if across else "r2 r1"
+    how = rng.pick(("cat", "cat", "stack", "layer" if not last else "stack", "loop", "listed"))
+    if how == "stack":
+        depth = f"channel {block}"
+        code = f"torch.stack([{where} {loops}], dim={3 if last else 1}).flatten(3)"
+        code = f"torch.stack([{where} {loops}], dim={4 if last else 2}).flatten({3 if last else 1}{'' if last else ', 2'})"
+    elif how == "layer":
+        r2, depth = r1, "channel r1 r2"
+        code = f"F.pixel_unshuffle(x, {r1})"
+    elif how == "listed":
+        r1 = r2 = 2
+        depth = f"{block} channel"
+        corners = [(i, j) for i in range(2) for j in range(2)] if across else [(0, 0), (1, 0), (0, 1), (1, 1)]
+        start = "x[:, " if last else "x[:, :, "
+        code = ",\n".join([f"    {start}{i}::2, {j}::2]" for i, j in corners])
+        code = f"torch.cat([\n{code},\n], dim={at})"
+    else:
+        depth = f"{block} channel"
+        code = f"torch.cat([{where} {loops}], dim={at})"
+        if how == "loop":
+            loops = code.partition("] ")[2].partition("]")[0]
+            first, _, second = loops.partition(" for ")
+            code = f"parts = []\n{first}:\n    for {second}:\n        parts.append({where})\nout = torch.cat(parts, dim={at})"
+    spatial = "(h r1) (w r2)"
+    image = f"batch {spatial} channel" if last else f"batch channel {spatial}"
+    folded = f"batch h w ({depth})" if last else f"batch ({depth}) h w"
+    called = {"height": "h r1", "width": "r2 w", "depth": "channel r1 r2"}
+    return Fold(image, folded, depth, {"r1": r1, "r2": r2}, called), code
+
+
+def block_told(it: Fold) -> str:
+    return f"blocks of {it.sizes['r1']} by {it.sizes['r2']} neighbours, `r1` down and `r2` across"
+
+
+def fold_named(it: Fold, task: Pattern, *, back: bool) -> str:
+    """Which axes there are, and what changes fastest in those of the folded side."""
+    orders = fastest_first(task, it.folded)
+    if "tokens" in task.stored or "tokens" in task.wanted:
+        orders = fastest_first(task, f"{it.image} {it.folded}")
+    grid = f"`h` = {it.sizes['h']} blocks down" if "h" in it.sizes else "`h` blocks down"
+    if back:
+        return (
+            f"Images were folded in {block_told(it)}: {grid} and `w` across. So came `x`, with the axes "
+            f"{axes_of(task.stored)}.\n\n{orders}\n\nUnfold it again, to the axes {axes_of(task.wanted)}."
+        )
+    return (
+        f"`x` has the axes {axes_of(task.stored)}. Fold it in {block_told(it)}: {grid} and `w` across.\n\n"
+        f"The result has the axes {axes_of(task.wanted)}. {orders}"
+    )
+
+
+def fold_in_words(it: Fold, task: Pattern, *, back: bool) -> str:
+    rule = f"The depth of a block is listed {DEPTH_ORDERS[it.depth]}."
+    if back:
+        return (
+            f"`x` has the axes {axes_of(task.stored)}: images, folded in {block_told(it)}. {rule}\n\n"
+            f"Unfold it again, to the axes {axes_of(task.wanted)}."
+        )
+    return (
+        f"`x` has the axes {axes_of(task.stored)}. Fold it in {block_told(it)}, to the axes "
+        f"{axes_of(task.wanted)}.\n\n{rule}"
+    )
+
+
+@drill(after=["einops.patchify"], levels=3)
+def space_to_depth(rng: Rng) -> WritePattern:
+    """Blocks of pixels folded into channels, and back."""
+    back, code = rng.chance(0.35), ""
+    if rng.level == 1:
+        it = fold(rng)
+        prompt = fold_named(it, it.task(back=back), back=back)
+    elif rng.level < TOP:
+        it, code = slices(rng) if rng.chance(0.6) else (fold(rng), "")
+        task = it.task(back=back)
+        prompt = fold_in_words(it, task, back=back)
+        if code and back:
+            prompt = (
+                f"This has folded images with the axes {axes_of(task.wanted)}:\n\n"
+                f"```python\n{code.replace('x', 'images').replace('maximages', 'max') if False else code}\n```\n\n"
+                f"`x` is now the result, with the axes {axes_of(task.stored)}. Unfold it again. A block is `r1` by `r2`."
+            )
+        elif code:
+            prompt = (
+                f"Write what this does as one pattern:\n\n```python\n{code}\n```\n\n`x` has the axes "
+                f"{axes_of(task.stored)}, the result {axes_of(task.wanted)}. A block is `r1` pixels high and `r2` wide."
+            )
+    else:
+        it, story = larger_fold(rng)
+        prompt = f"{story} {fold_named(it, it.task(back=back), back=back)}"
+    return posed(
+        it.task(back=back), prompt, FOLDING, it.mistakes(back=back),
+        hints=[
+            "Height is made of a block's place and a place in the block, and so is width. Which of the two changes "
+            "fastest?",
+            "On the image's side h goes with r1 and w with r2, the place in the block last. On the other side r1, r2 "
+            "and what they are folded into share a bracket, the slowest first.",
+        ],
+    )  # fmt: skip
+
+
+# --- grids of images
+
+GRIDS = (
+    "In a grid of images, going one pixel down moves within an image before it moves to the next row of the grid: "
+    "(r height), and across likewise (c width). The batch comes apart the same way, (r c) where the grid is filled "
+    "row by row. (height r) would interleave the images' lines."
+)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """Single images and the sheet on which they stand, as two sides of a pattern, and what the prompt says of them."""
+
+    images: str
+    sheet: str
+    given: Mapping[str, int]
+    back_given: Mapping[str, int]
+    called: Mapping[str, str]
+    down: str
+    across: str
+
+    def task(self, *, back: bool) -> Pattern:
+        if back:
+            return Pattern("sheet", self.sheet, self.images, self.back_given, self.called)
+        return Pattern("images", self.images, self.sheet, self.given, self.called)
+
+    def mistakes(self, *, back: bool) -> Iterator[Wrong]:
+        def wrong(name: str, images: str, sheet: str, because: str) -> Wrong:
+            return Wrong(name, f"{sheet} -> {images}" if back else f"{images} -> {sheet}", because)
+
+        down, across = self.down, self.across
+        tall, wide = f"({down} height)", f"({across} width)"
+        if f"({down} {across})" in self.images or f"({across} {down})" in self.images:
+            slow, fast = [axis for axis in names(self.images) if axis in (down, across)]
+            yield wrong(
+                "fill-order", exchanged(self.images, (down, across)), self.sheet,
+                f"You fill the grid in the other direction. The next image differs in {fast}, so {fast} changes "
+                f"faster than {slow}.",
+            )  # fmt: skip
+        yield wrong(
+            "grid-transposed", self.images, exchanged(self.sheet, (down, across)),
+            f"Your sheet has {down} across and {across} down. {down} goes with the height, {across} with the width.",
+        )  # fmt: skip
+        yield wrong(
+            "interleaved", self.images, self.sheet.replace(tall, f"(height {down})").replace(wide, f"(width {across})"),
+            "Your images are interleaved, pixel by pixel. One pixel further is still the same image, so height and "
+            "width change fastest: they come last in their brackets.",
+        )  # fmt: skip
+        yield wrong(
+            "columns-interleaved", self.images, self.sheet.replace(wide, f"(width {across})"),
+            f"Across, your images are interleaved. One pixel to the right is still the same image, so width changes "
+            f"faster than {across}.",
+        )  # fmt: skip
+        yield wrong(
+            "rows-interleaved", self.images, self.sheet.replace(tall, f"(height {down})"),
+            f"Downwards, your images are interleaved. One pixel further down is still the same image, so height "
+            f"changes faster than {down}.",
+        )  # fmt: skip
+        yield wrong(
+            "sides-exchanged", self.images, exchanged(self.sheet, ("height", "width")),
+            f"You put height with {across} and width with {down}. The rows of the grid add to the height.",
+        )  # fmt: skip
+
+
+PIXELS = ("height width channel", "channel height width", "height width", "width height", "height channel width")
+SHEETS = ("TALL WIDE channel", "channel TALL WIDE", "WIDE TALL channel")
+
+
+def sheet(rng: Rng, pixels: str, batch: str, extra: str = "", down: str = "r", across: str = "c") -> Sheet:
+    """A grid of images; `batch` is how the images are stored, in front of their pixels."""
+    layout = rng.pick(SHEETS) if "channel" in pixels else rng.pick(("TALL WIDE", "TALL WIDE", "WIDE TALL"))
+    layout = layout.replace("TALL", f"({down} height)").replace("WIDE", f"({across} width)")
+    sizes = dict(zip((down, across), rng.distinct(2, 2, 5), strict=True))
+    known = rng.pick((down, across))
+    given = {known: sizes[known]} if "(" in batch else {}
+    called = {
+        "batch": " ".join(sorted((down, across))),
+        "tall": f"{down} height",
+        "wide": f"{across} width",
+    }
+    front = f"{extra} " if extra else ""
+    return Sheet(
+        f"{front}{batch} {pixels}", f"{front}{layout}", given, sizes, called, down, across
+    )
+
+
+def sheet_named(it: Sheet, task: Pattern, *, back: bool) -> str:
+    fill = "" if "batch" not in (task.wanted if back else task.stored) else fastest_first(task, it.images)
+    place = f"`{it.down}` counts the images down the sheet, `{it.across}` across."
+    if back:
+        return (
+            f"`sheet` has the axes {axes_of(task.stored)}. It shows {it.back_given[it.down]} images below each other "
+            f"and {it.back_given[it.across]} side by side. {place}\n\nCut it into the images, with the axes "
+            f"{axes_of(task.wanted)}. {fill}"
+        ).rstrip()
+    return (
+        f"`images` has the axes {axes_of(task.stored)}. Put the images on one sheet, with the axes "
+        f"{axes_of(task.wanted)}. {place} {fill}"
+    ).rstrip()
+
+
+FILLS = {
+    "(r c)": "row by row: along the top row first, from left to right",
+    "(c r)": "column by column: down the left column first, from top to bottom",
+}
+PAIRS = (  # what stands down the sheet and across, and what the prompt says of it
+    ("layer", "head", "Attention patterns of all layers and heads on one sheet"),
+    ("epoch", "example", "Samples of one model over its training on one sheet"),
+    ("model", "prompt", "Samples of all models on all prompts on one sheet"),
+    ("episode", "step", "Frames of all episodes on one sheet"),
+    ("input", "output", "A layer's filters on one sheet"),
+)
+
+
+def sheet_in_words(rng: Rng) -> tuple[Sheet, str]:
+    """Level 2: the grid in words, or as code."""
+    kind = rng.pick(("fill", "pairs", "code"))
+    if kind == "pairs":
+        down, across, story = rng.pick(PAIRS)
+        if rng.chance():
+            down, across = across, down
+        batch = rng.pick((f"{down} {across}", f"{across} {down}"))
+        it = sheet(rng, rng.pick(PIXELS), batch, down=down, across=across)
+        task = it.task(back=False)
+        return it, (
+            f"{story}: `images` has the axes {axes_of(task.stored)}.\n\nWanted is a sheet with a row of images for each "
+            f"{down} and, in it, a column for each {across}. Its axes are {axes_of(task.wanted)}."
+        )
+    if kind == "fill":
+        fill = rng.pick(tuple(FILLS))
+        it = sheet(rng, rng.pick(PIXELS), fill)
+        task = it.task(back=False)
+        (known, size), = it.given.items()
+        count = f"{size} rows (`r`)" if known == "r" else f"{size} columns (`c`)"
+        return it, (
+            f"`images` has the axes {axes_of(task.stored)}. Put them on a sheet in a grid of {count}. It is filled "
+            f"{FILLS[fill]}.\n\nThe sheet has the axes {axes_of(task.wanted)}."
+        )
+    fill = rng.pick(tuple(FILLS))
+    pixels = rng.pick(("height width channel", "channel height width", "height width"))
+    at = pixels.split().index("height")
+    layout = pixels.replace("height", "TALL").replace("width", "WIDE")
+    rows, columns = rng.distinct(2, 2, 5)
+    known = rng.pick(("r", "c"))
+    it = Sheet(
+        f"{fill} {pixels}", layout.replace("TALL", "(r height)").replace("WIDE", "(c width)"),
+        {known: rows if known == "r" else columns}, {"r": rows, "c": columns},
+        {"batch": "c r", "tall": "height r", "wide": "c width"}, "r", "c",
+    )  # fmt: skip
+    task = it.task(back=False)
+    if fill == "(r c)":
+        chunk = f"images.split({columns})" if known == "c" else f"images.chunk({rows})"
+        code = f"rows = [torch.cat(list(row), dim={at + 1}) for row in {chunk}]\nsheet = torch.cat(rows, dim={at})"
+    else:
+        chunk = f"images.split({rows})" if known == "r" else f"images.chunk({columns})"
+        code = (
+            f"columns = [torch.cat(list(column), dim={at}) for column in {chunk}]\n"
+            f"sheet = torch.cat(columns, dim={at + 1})"
+        )
+    return it, (
+        f"Write what this does as one pattern:\n\n```python\n{code}\n```\n\n`images` has the axes "
+        f"{axes_of(task.stored)}, `sheet` {axes_of(task.wanted)}. The grid has `r` rows and `c` columns."
+    )
+
+
+def larger_sheet(rng: Rng) -> tuple[Sheet, str]:
+    """Level 3: several pages, or several pictures of each example, or a square grid that hides mistakes."""
+    kind = rng.pick(("pages", "panels", "panels"))
+    pixels = rng.pick(PIXELS[:4])
+    layout = rng.pick(SHEETS[:2]) if "channel" in pixels else "TALL WIDE"
+    r, c, k = rng.distinct(3, 2, 5)
+    if kind == "pages":
+        fill = rng.pick(("page r c", "page c r", "r c page", "c r page"))
+        at = rng.pick((0, 1)) if "channel" in pixels and layout.startswith("channel") else 0
+        places = ["(r height)", "(c width)"]
+        base = layout.replace("TALL", places[0]).replace("WIDE", places[1]).split(" (")
+        del base, at
+        it = Sheet(
+            f"({fill}) {pixels}", "page " + layout.replace("TALL", places[0]).replace("WIDE", places[1]),
+            {"r": r, "c": c}, {"r": r, "c": c},
+            {"batch": "c page r", "tall": "height r", "wide": "c width"}, "r", "c",
+        )  # fmt: skip
+        return it, "Pages of a grid of images each. "
+    names_of = rng.pick(("input target output", "before after mask", "image saliency overlay"))
+    side = rng.chance(0.6)
+    wide, tall = ("(c kind width)", "(r height)") if side else ("(c width)", "(r kind height)")
+    stored = rng.pick(("(r c) kind", "kind (r c)", "(c r) kind", "kind (c r)", "(kind r c)", "(r c kind)"))
+    given = {"r": r, "c": c} if "(kind" in stored or "kind)" in stored else {"c": c}
+    it = Sheet(
+        f"{stored} {pixels}", layout.replace("TALL", tall).replace("WIDE", wide), given, {"r": r, "c": c, "kind": 3},
+        {"batch": "c kind r" if len(given) > 1 else "c r", "tall": "height r" if side else "height kind r",
+         "wide": "c kind width" if side else "c width"},
+        "r", "c",
+    )  # fmt: skip
+    del k
+    return it, (
+        f"Each example has several pictures ({listed(names_of.split())}), counted by `kind`. They stand "
+        f"{'side by side' if side else 'below each other'}, without those of another example in between. "
+    )
+
+
+@drill(after=["einops.patchify"], levels=3)
+def image_grid(rng: Rng) -> WritePattern:
+    """A batch of images on one sheet, in rows and columns."""
+    back = False
+    if rng.level == 1:
+        back = rng.chance(0.3)
+        it = sheet(rng, rng.pick(PIXELS), rng.pick(tuple(FILLS)), rng.pick(("", "", "page")))
+        prompt = sheet_named(it, it.task(back=back), back=back)
+    elif rng.level < TOP:
+        it, prompt = sheet_in_words(rng)
+    else:
+        back = rng.chance(0.3)
+        it, story = larger_sheet(rng)
+        prompt = story + sheet_named(it, it.task(back=back), back=back)
+    return posed(
+        it.task(back=back), prompt, GRIDS, it.mistakes(back=back),
+        hints=[
+            "The sheet's height holds two things, the row of the grid and the line in the image. Which of them "
+            "changes as you go down by one pixel?",
+            "The pixel's place changes fastest, so height and width stand last in their brackets on the sheet's side.",
+        ],
+    )  # fmt: skip

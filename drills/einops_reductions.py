@@ -274,7 +274,7 @@ def pool(rng: Rng) -> WritePattern:
     names = stored.split() if rng.chance(0.4) else rng.shuffled(stored.split())
     axes = [axis for axis in names if axis in most.split()]
     if rng.level > 1:
-        axes = sorted(rng.sample(axes, rng.integer(1, len(axes))), key=names.index)
+        axes = sorted(rng.sample(axes, rng.integer(1, min(rng.level, len(axes)))), key=names.index)
     how = rng.pick(("max", "mean", "max", "mean", "min", "sum"))
     counts = {axis: rng.integer(2, 4) for axis in axes}
     strided = [axis for axis in axes if rng.level > 1 and rng.chance(0.3)]

@@ -198,7 +198,7 @@ def whole_call(it: WritePattern) -> str:
 def test_every_way_to_write_it_is_right(
     judge: Judge, catalog: Catalog, name: str, form: Callable[[WritePattern], str]
 ) -> None:
-    for _, it in puzzles(catalog[name], 2):
+    for _, it in puzzles(catalog[name], 1):
         verdict = judge.grade(it, form(it))
         assert verdict.correct, (form(it), verdict.feedback)
 
@@ -313,7 +313,7 @@ def forms(it: WriteExpression) -> tuple[list[str], list[str]]:
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_statistic_broadcast_back(judge: Judge, catalog: Catalog, level: int, seed: int) -> None:
     it = catalog["einops.broadcast-bias"].puzzle(seed, level)
     assert isinstance(it, WriteExpression)
@@ -345,7 +345,7 @@ def outcome(it: PredictShape) -> str:
 
 @pytest.mark.parametrize("name", ["einops.output-shape", "einops.parse-shape"])
 @pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_a_shape(judge: Judge, catalog: Catalog, name: str, level: int, seed: int) -> None:
     it = catalog[name].puzzle(seed, level)
     assert isinstance(it, PredictShape)
@@ -379,7 +379,7 @@ def test_errors_are_asked_for_often_enough(catalog: Catalog) -> None:
 
 
 @pytest.mark.parametrize("level", [1, 2, 3])
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_whether_it_raises(judge: Judge, catalog: Catalog, level: int, seed: int) -> None:
     it = catalog["einops.invalid"].puzzle(seed, level)
     assert isinstance(it, Choose)
