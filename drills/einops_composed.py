@@ -4,15 +4,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
-from math import prod
 
 from tensordrill.authoring import (
-    Contraction,
-    PredictShape,
     Rng,
     Tensor,
-    WriteEinsum,
-    WriteExpression,
     WritePattern,
     Wrong,
     axes_of,
@@ -147,7 +142,7 @@ def order(slow: str, fast: str) -> str:
 
 
 def fastest_first(task: Pattern, side: str, skip: Iterable[str] = ()) -> str:
-    """How each bracket's axis is ordered: `In patch, w changes fastest, then h.`"""
+    """How each bracket's axis is ordered: `In patch, w changes fastest, then h.`."""
     told = []
     for bracket in brackets(side):
         (name,) = task.axes(bracket)
@@ -369,8 +364,8 @@ def pieces(it: Cut) -> str:
             f"and `g2` across; a patch is a block of {size['p1']} by {size['p2']} pixels, `p1` down and `p2` across"
         )
     return (
-        f"patches of {size['p1']} by {size['p2']} neighbouring pixels, `p1` down and `p2` across. They make a grid, `h` "
-        "patches down and `w` across"
+        f"patches of {size['p1']} by {size['p2']} neighbouring pixels, `p1` down and `p2` across. They make a grid, "
+        "`h` patches down and `w` across"
     )
 
 
@@ -704,7 +699,9 @@ def slices(rng: Rng) -> tuple[Fold, str]:
     if how == "stack":
         depth = f"channel {block}"
         code = f"torch.stack([{where} {loops}], dim={3 if last else 1}).flatten(3)"
-        code = f"torch.stack([{where} {loops}], dim={4 if last else 2}).flatten({3 if last else 1}{'' if last else ', 2'})"
+        code = (
+            f"torch.stack([{where} {loops}], dim={4 if last else 2}).flatten({3 if last else 1}{'' if last else ', 2'})"
+        )
     elif how == "layer":
         r2, depth = r1, "channel r1 r2"
         code = f"F.pixel_unshuffle(x, {r1})"
@@ -721,7 +718,8 @@ def slices(rng: Rng) -> tuple[Fold, str]:
         if how == "loop":
             loops = code.partition("] ")[2].partition("]")[0]
             first, _, second = loops.partition(" for ")
-            code = f"parts = []\n{first}:\n    for {second}:\n        parts.append({where})\nout = torch.cat(parts, dim={at})"
+            code = f"parts = []\n{first}:\n    for {second}:\n        parts.append({where})\n"
+            code += f"out = torch.cat(parts, dim={at})"
     spatial = "(h r1) (w r2)"
     image = f"batch {spatial} channel" if last else f"batch channel {spatial}"
     folded = f"batch h w ({depth})" if last else f"batch ({depth}) h w"
@@ -777,8 +775,9 @@ def space_to_depth(rng: Rng) -> WritePattern:
         if code and back:
             prompt = (
                 f"This has folded images with the axes {axes_of(task.wanted)}:\n\n"
-                f"```python\n{code.replace('x', 'images').replace('maximages', 'max') if False else code}\n```\n\n"
-                f"`x` is now the result, with the axes {axes_of(task.stored)}. Unfold it again. A block is `r1` by `r2`."
+                f"```python\n{code}\n```\n\n"
+                f"`x` is now the result, with the axes {axes_of(task.stored)}. Unfold it again. "
+                "A block is `r1` by `r2`."
             )
         elif code:
             prompt = (
@@ -791,10 +790,10 @@ def space_to_depth(rng: Rng) -> WritePattern:
     return posed(
         it.task(back=back), prompt, FOLDING, it.mistakes(back=back),
         hints=[
-            "Height is made of a block's place and a place in the block, and so is width. Which of the two changes "
-            "fastest?",
-            "On the image's side h goes with r1 and w with r2, the place in the block last. On the other side r1, r2 "
-            "and what they are folded into share a bracket, the slowest first.",
+            ("Height is made of a block's place and a place in the block, and so is width. Which of the two changes "
+            "fastest?"),
+            ("On the image's side h goes with r1 and w with r2, the place in the block last. On the other side r1, r2 "
+            "and what they are folded into share a bracket, the slowest first."),
         ],
     )  # fmt: skip
 
@@ -880,9 +879,7 @@ def sheet(rng: Rng, pixels: str, batch: str, extra: str = "", down: str = "r", a
         "wide": f"{across} width",
     }
     front = f"{extra} " if extra else ""
-    return Sheet(
-        f"{front}{batch} {pixels}", f"{front}{layout}", given, sizes, called, down, across
-    )
+    return Sheet(f"{front}{batch} {pixels}", f"{front}{layout}", given, sizes, called, down, across)
 
 
 def sheet_named(it: Sheet, task: Pattern, *, back: bool) -> str:
@@ -924,14 +921,14 @@ def sheet_in_words(rng: Rng) -> tuple[Sheet, str]:
         it = sheet(rng, rng.pick(PIXELS), batch, down=down, across=across)
         task = it.task(back=False)
         return it, (
-            f"{story}: `images` has the axes {axes_of(task.stored)}.\n\nWanted is a sheet with a row of images for each "
-            f"{down} and, in it, a column for each {across}. Its axes are {axes_of(task.wanted)}."
+            f"{story}: `images` has the axes {axes_of(task.stored)}.\n\nWanted is a sheet with a row of images for "
+            f"each {down} and, in it, a column for each {across}. Its axes are {axes_of(task.wanted)}."
         )
     if kind == "fill":
         fill = rng.pick(tuple(FILLS))
         it = sheet(rng, rng.pick(PIXELS), fill)
         task = it.task(back=False)
-        (known, size), = it.given.items()
+        ((known, size),) = it.given.items()
         count = f"{size} rows (`r`)" if known == "r" else f"{size} columns (`c`)"
         return it, (
             f"`images` has the axes {axes_of(task.stored)}. Put them on a sheet in a grid of {count}. It is filled "
@@ -1017,8 +1014,8 @@ def image_grid(rng: Rng) -> WritePattern:
     return posed(
         it.task(back=back), prompt, GRIDS, it.mistakes(back=back),
         hints=[
-            "The sheet's height holds two things, the row of the grid and the line in the image. Which of them "
-            "changes as you go down by one pixel?",
+            ("The sheet's height holds two things, the row of the grid and the line in the image. Which of them "
+            "changes as you go down by one pixel?"),
             "The pixel's place changes fastest, so height and width stand last in their brackets on the sheet's side.",
         ],
     )  # fmt: skip

@@ -135,7 +135,7 @@ def result_of(rng: Rng, kept: list[str]) -> tuple[Side, dict[Axis, str]]:
     return (*plain(kept[:at]), bracket, *plain(kept[at + 2 :])), {bracket: "merged"}
 
 
-@drill(after=["einops.permute"], levels=3, lesson="Einops and einsum", structures=(30, 60, 150))
+@drill(after=["einops.permute"], levels=3, lesson="Einops and einsum", structures=(75, 300, 550))
 def reduce(rng: Rng) -> WritePattern:
     """Axes reduced to a mean, a sum or an extreme."""
     topic, pool = rng.pick(SCENES)
@@ -267,7 +267,7 @@ def pooling_code(rng: Rng, names: Sequence[str], axis: str, count: int, how: str
     )[way - 1], (block, place) if way < THIRD else (place, block)
 
 
-@drill(after=["einops.reduce", "einops.split"], levels=3, structures=(20, 30, 150))
+@drill(after=["einops.reduce", "einops.split"], levels=3, structures=(60, 140, 550))
 def pool(rng: Rng) -> WritePattern:
     """Pooling over blocks."""
     about, stored, most = rng.pick(POOLED)
@@ -441,7 +441,7 @@ def repeat_mistakes(task: Pattern) -> Iterator[Variant]:
     yield from order_variants(task)
 
 
-@drill(after=["einops.flatten"], levels=3, lesson="Einops and einsum", structures=(15, 20, 150))
+@drill(after=["einops.flatten"], levels=3, lesson="Einops and einsum", structures=(27, 27, 330))
 def repeat(rng: Rng) -> WritePattern:
     """Entries repeated along a new axis, or an old one."""
     about, stored = rng.pick(REPEATED)
@@ -581,18 +581,15 @@ class Centring:
 def centring(rng: Rng) -> tuple[str, Centring]:
     topic, pool = rng.pick(SCENES)
     axes = rng.sample(pool.split(), rng.pick(((3, 3, 4), (3, 4), (3, 4))[rng.level - 1]))
-    count = 1 if rng.level == 1 or len(axes) < 4 else rng.integer(1, 2)  # noqa: PLR2004 -- others must be left
+    count = 1 if len(axes) < 4 else rng.integer(1, 2)  # noqa: PLR2004 -- others must be left
     kept = sorted(rng.sample(axes[:-1], count), key=axes.index)  # not the last: it would broadcast by itself
     gone = [axis for axis in axes if axis not in kept]
-    how, ask, formula = STATISTICS[0] if rng.level == 1 else rng.pick(STATISTICS)
+    how, ask, formula = rng.pick(STATISTICS)
     told = f"{topic}: `x` has the axes {axes_of(axes)}"
     if rng.level == 1:
-        steps = (
-            f"In one expression: the mean over {listed(gone)} by `reduce`, ones in the places of those by `rearrange`"
-        )
-        return f"{told}.\n\n{ask.format(x='`x`', kept=kept[0])}. {steps}.", Centring(
-            axes, "x", axes, kept, how, formula
-        )
+        steps = f"`reduce` takes the {how} over {listed(gone)}; `rearrange` puts ones in their places"
+        asked = f"{told}.\n\n{ask.format(x='`x`', kept=' and '.join(kept))}. In one expression: {steps}."
+        return asked, Centring(axes, "x", axes, kept, how, formula)
     if rng.level == SECOND and rng.chance(0.5):
         letters = dict(zip(axes, rng.shuffled("ijkl"[: len(axes)]), strict=True))
         index = ", ".join([letters[axis] for axis in axes])
@@ -616,7 +613,7 @@ def centring(rng: Rng) -> tuple[str, Centring]:
     ), Centring(axes, "ref", stored, [axis for axis in stored if axis in kept], how, formula)
 
 
-@drill(after=["einops.reduce"], levels=3, structures=(5, 15, 60))
+@drill(after=["einops.reduce"], levels=3, structures=(22, 22, 130))
 def broadcast_bias(rng: Rng) -> WriteExpression:
     """A mean per channel, broadcast back."""
     prompt, it = centring(rng)

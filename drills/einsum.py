@@ -160,7 +160,7 @@ def stored(rng: Rng, axes: str) -> tuple[str, ...]:
     return tuple(order)
 
 
-@drill(levels=3, lesson="Einops and einsum")
+@drill(after=["einsum.batched-matmul"], levels=3, lesson="Einops and einsum")
 def attention_scores(rng: Rng) -> WriteEinsum:
     """Attention scores of many heads at once."""
     kind = rng.pick(ATTENTIONS)
@@ -453,7 +453,7 @@ def structure(rng: Rng) -> Story:
     return story(rng, 3 if rng.chance(0.65) else 2, rng.integer(4, 5), mode)
 
 
-@drill(levels=3, lesson="Einops and einsum")
+@drill(after=["einsum.three-operands"], levels=3, lesson="Einops and einsum")
 def random(rng: Rng) -> WriteEinsum:
     """An arbitrary contraction, told in words or as a loop."""
     told = structure(rng)

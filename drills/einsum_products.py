@@ -465,7 +465,7 @@ def posed(
     )
 
 
-@drill(levels=3, lesson="Einops and einsum")
+@drill(after=["einsum.matmul"], levels=3, lesson="Einops and einsum")
 def batched_matmul(rng: Rng) -> WriteEinsum:
     """A product for each member of a batch."""
     return posed(
@@ -479,7 +479,7 @@ def batched_matmul(rng: Rng) -> WriteEinsum:
     )
 
 
-@drill(levels=3)
+@drill(after=["einsum.batched-matmul"], levels=3)
 def bilinear(rng: Rng) -> WriteEinsum:
     """A vector, a matrix and a vector."""
     return posed(
@@ -498,7 +498,7 @@ def three_mistakes(it: Stored) -> Iterator[Mistake]:
     yield from order_mistakes(it)
 
 
-@drill(levels=3)
+@drill(after=["einsum.bilinear"], levels=3)
 def three_operands(rng: Rng) -> WriteEinsum:
     """Three tensors in one equation."""
     return posed(
@@ -596,10 +596,9 @@ def product_code(one: Code, two: Code, output: Sequence[str]) -> Code:
         made = one.turned([*batch, *left, *inner]) @ two.turned([*batch, *inner, *right])
     else:
         every = list(dict.fromkeys([*output, *one.axes, *two.axes]))
-        for code in (one, two):
-            if set(code.axes) == set(every):
-                every = list(code.axes)
-                break
+        whole = [code.axes for code in (one, two) if set(code.axes) == set(every)]
+        if whole and tuple(output) not in whole:
+            every = list(whole[0])
         turned = [code.turned([axis for axis in every if axis in code.axes]) for code in (one, two)]
         made = turned[0].times(turned[1], every)
     rest = [axis for axis in made.axes if axis in output]
@@ -634,7 +633,7 @@ def code_for(net: Contraction, *, steps: bool = False) -> Code:
 # What translates well, by level; tensors are then stored in any order, and the letters are others.
 EQUATIONS: Mapping[int, Sequence[str]] = {
     1: ("ij,jk->ik", "ij,jk->ik", "ij,j->i", "ij,ij->ij", "ij,ij->", "i,j->ij", "ij,ij->i", "ijk->i", "ijk->ij",
-        "ijk->ijk", "ij,j->ij", "ij,i->ij"),
+        "ijk->ijk", "ij,j->ij", "ij,i->ij", "i,i->", "ij->", "ii->", "ii->i", "ijk,k->ij", "ijk,k->ijk"),
     2: ("bij,bjk->bik", "bij,bjk->bik", "bij,jk->bik", "bij,bij->b", "bij,bij->bi", "bij,bj->bi", "bii->b", "bii->bi",
         "ij,jk->i", "ij,jk->", "bij,j->b", "bij,j->bi", "bij,b->bij", "bij,bi->bij", "ijkl->ik", "bij,ij->b"),
     3: ("ij,jk,kl->il", "bi,ij,bj->b", "ij,j,jk->ik", "n,ni,nj->ij", "bij,jk,bk->bi", "bij,bjk,kl->bil", "bi,ij,jk->bk",
@@ -708,19 +707,18 @@ def mutants(code: Code) -> Iterator[Wrong]:
             turned.text,
             "The axes of your result are in another order than the letters after the arrow.",
         )
-    if "trace" in code.text or "diagonal" in code.text:
-        yield Wrong(
-            "diagonal-lost",
-            re.sub(r"\.(trace|diagonal)\(.*?\)", "", code.text),
-            "A letter that stands twice in one term takes only the diagonal.",
-        )
+    twice = "A letter that stands twice in one term takes only the diagonal."
+    if "trace" in code.text:
+        yield Wrong("diagonal-lost", code.text.replace("trace", "sum"), twice)
+    if "diagonal" in code.text:
+        yield Wrong("diagonal-lost", re.sub(r"\.diagonal\(.*?\)", "", code.text), twice)
 
 
 def equation(net: Contraction) -> str:
     return ",".join(net.terms[:-1]) + "->" + net.terms[-1]
 
 
-@drill(levels=3)
+@drill(after=["einsum.matmul"], levels=3)
 def translate(rng: Rng) -> WriteExpression:
     """An einsum as @, .T, * and .sum."""
     net = contraction(rng)
@@ -732,7 +730,8 @@ def translate(rng: Rng) -> WriteExpression:
     )
     if rng.level == 1:
         summed = f"Summed: {listed(net.summed)}." if net.summed else "Nothing is summed."
-        prompt += f"\n\n{summed} The result has {having(net.output)}." if net.output else f"\n\n{summed}"
+        result = f"The result has {having(net.output)}." if net.output else "The result is a single number."
+        prompt += f"\n\n{summed} {result}"
     if rng.level == TOP:
         size = rng.integer(3, 5)
         sizes = dict.fromkeys(net.axes, size)
@@ -752,8 +751,8 @@ def translate(rng: Rng) -> WriteExpression:
                 "tensor and second to last (or alone) in the right one, is `@`."
             ),
             (
-                "Otherwise bring the axes into one order, with `.T` or `.permute` and with `None` for those that a tensor "
-                "lacks; multiply with `*`; and `.sum` over what is missing after the arrow."
+                "Otherwise bring the axes into one order, with `.T` or `.permute`, and with `None` for those that a "
+                "tensor lacks; multiply with `*`; and `.sum` over what is missing after the arrow."
             ),
         ],
         why="`A @ B` contracts the last axis of A with the second to last of B (the only one of a vector) and runs "
@@ -834,13 +833,13 @@ def restyled(rng: Rng, code: str) -> str:
     return code
 
 
-@drill(levels=3)
+@drill(after=["einsum.matmul"], levels=3)
 def from_code(rng: Rng) -> WriteEinsum:
     """Code in @, .T, * and .sum as an einsum."""
     net = contraction(rng)
     code = restyled(rng, code_for(net, steps=rng.level == TOP and rng.chance(0.7)).text)
     sizes: dict[str, int] = {}
-    prompt = f"Write this as one einsum of {listed([f'`{name}`' for name in net.names])}, in this order."
+    prompt = f"Write this as one einsum of {listed([f'`{name}`' for name in net.names])}."
     if rng.level == 1:
         held = [f"`{name}` has {having(axes)}" for name, axes in zip(net.names, net.operands, strict=True)]
         prompt += f"\n\n{', '.join(held)}."
@@ -865,8 +864,8 @@ def from_code(rng: Rng) -> WriteEinsum:
         hints=[
             "Give every axis of the first tensor a letter. Follow the code: where two axes meet, they get one letter.",
             (
-                "`@` joins the last axis on its left with the second to last (or only) one on its right, and sums it. `*` "
-                "lines axes up from the last one, and sums nothing. Write down the letters after each step."
+                "`@` joins the last axis on its left with the second to last (or only) one on its right, and sums it. "
+                "`*` lines axes up from the last one, and sums nothing. Write down the letters after each step."
             ),
         ],
         why="Every step of such code renames or joins axes. A transpose changes the order of letters; `@` gives one "
@@ -908,6 +907,18 @@ SPREADS: Mapping[int, Sequence[Spread]] = {
         Spread("A v", ("... row col", "... col"), "... row",
                "Each matrix in `A` times the vector at the same place in `v`."),
         Spread("x g", ("... d", "d"), "... d", "Each vector of `x`, entry by entry times `g`."),
+        Spread("x W", ("... seq d_in", "d_in d_out"), "... seq d_out",
+               "Each vector of each sequence in `x` goes through `W`."),
+        Spread("pattern v", ("... query key", "... key d_head"), "... query d_head",
+               "Attention: each query's sum of the value vectors at the same place in `v`, weighted by its row of "
+               "`pattern`."),
+        Spread("A s", ("... row col", "row"), "... row col", "Each row of each matrix in `A` times its number in `s`."),
+        Spread("A s", ("... row col", "..."), "... row col",
+               "Each matrix in `A`, all of it, times the number at the same place in `s`."),
+        Spread("u v", ("... row", "col"), "... row col", "The outer product of each vector in `u` with the one vector "
+               "`v`."),
+        Spread("A B", ("... row col", "... row col"), "...",
+               "At each place: the sum of all entries of the product, entry by entry, of its matrices in `A` and `B`."),
         Spread("u v", ("... row", "... col"), "... row col",
                "The outer product of each vector in `u` with the one at the same place in `v`."),
     ),
@@ -1007,7 +1018,7 @@ def ending(name: str, axes: Sequence[str]) -> str:
     return f"`{name}` has {f'any number of leading axes and then {count}' if ANY in axes else f'{count} and no more'}"
 
 
-@drill(levels=3)
+@drill(after=["einsum.batched-matmul"], levels=3)
 def ellipsis(rng: Rng) -> WriteEinsum:
     """Any number of further axes."""
     it = rng.pick([*SPREADS[1], *SPREADS[TOP]] if rng.level == TOP else SPREADS[1])
@@ -1043,8 +1054,8 @@ def ellipsis(rng: Rng) -> WriteEinsum:
         hints=[
             "Name only the axes that you do something with; `...` stands for all others, as many as there are.",
             (
-                "In each term `...` stands where those axes are stored, and after the arrow where they are wanted. Axes "
-                "that it leaves out after the arrow are summed."
+                "In each term `...` stands where those axes are stored, and after the arrow where they are wanted. "
+                "Axes that it leaves out after the arrow are summed."
             ),
         ],
         why="`...` stands for the axes that a term does not name, however many there are. Those of several tensors are "
@@ -1240,7 +1251,7 @@ def spelled(call: Call, *, arrow: bool) -> str:
     return ",".join(call.terms) + (f"->{call.right}" if arrow else "")
 
 
-@drill(levels=3)
+@drill(after=["einsum.read"], levels=3)
 def output_shape(rng: Rng) -> PredictShape:
     """The shape that an einsum gives."""
     return asked(
@@ -1257,7 +1268,7 @@ def output_shape(rng: Rng) -> PredictShape:
     )
 
 
-@drill(levels=3)
+@drill(after=["einsum.output-shape"], levels=3)
 def implicit_output(rng: Rng) -> PredictShape:
     """An einsum without an arrow."""
     return asked(
@@ -1499,7 +1510,7 @@ CASES = (
 MOST_CHOICES = 5
 
 
-@drill(levels=2)
+@drill(after=["einsum.output-shape"], levels=2)
 def invalid(rng: Rng) -> Choose:
     """What a call does that may be broken."""
     case = rng.pick(CASES)(rng)
@@ -1518,10 +1529,10 @@ def invalid(rng: Rng) -> Choose:
         choices=[claim.choice for claim in claims.values()],
         right=case.right.choice.text,
         hints=[
-            "Write each tensor's sizes under the letters of its term. Has each axis a letter, and each letter one size?",
+            "Write each tensor's sizes under the letters of its term. Has each axis a letter, each letter one size?",
             (
-                "Before the arrow a letter may stand any number of times, after it once, and only if it stood before. Of "
-                "two sizes that differ, einsum stretches one that is 1, but not inside one tensor."
+                "Before the arrow a letter may stand any number of times, after it once, and only if it stood before. "
+                "Of two sizes that differ, einsum stretches one that is 1, but not inside one tensor."
             ),
         ],
         why="Each term names every axis of its tensor. A letter has one size; where tensors differ in it, size 1 is "

@@ -58,6 +58,8 @@ def along(axis: Axis) -> str:
 class Pattern:
     """An einops call: both sides of its pattern, the sizes that it passes, and a name for each merged axis.
 
+    `fixed` are sizes that the learner is told and that the call does not pass.
+
     `Pattern(left=(("b",), ("h", "d")), right=(("b",), ("h",), ("d",)), given={"h": 4}, merged={("h", "d"): "d_model"})`
     is `rearrange(x, "b (h d) -> b h d", h=4)`.
     """
@@ -66,6 +68,7 @@ class Pattern:
     right: Side
     given: Mapping[str, int] = field(default_factory=dict)
     merged: Mapping[Axis, str] = field(default_factory=dict)
+    fixed: Mapping[str, int] = field(default_factory=dict)
     operation: str = "rearrange"
     reduction: str = ""
     tensor: str = "x"
@@ -91,13 +94,15 @@ class Pattern:
             right=renamed(self.right, letters),
             given={letters[name]: size for name, size in self.given.items()},
             merged={tuple([letters[name] for name in axis]): name for axis, name in self.merged.items()},
+            fixed={letters[name]: size for name, size in self.fixed.items()},
             operation=self.operation,
             reduction=self.reduction,
             tensor=self.tensor,
         )
 
     def posed(self, prompt: str, mistakes: Iterable[Variant], hints: Sequence[str], why: str) -> WritePattern:
-        derived = {name: " * ".join(sorted(axis)) for axis, name in self.merged.items()}
+        derived = {name: str(size) for name, size in self.fixed.items() if name not in self.given}
+        derived |= {name: " * ".join(sorted(axis)) for axis, name in self.merged.items()}
         if () in self.right:
             derived["unit"] = "1"
         return WritePattern(
@@ -125,12 +130,33 @@ class Pattern:
         return wrong
 
     def meaning(self, left: Side, right: Side) -> object:
-        """The same for patterns that differ in names alone, of those that the call does not pass."""
+        """The same for patterns that do the same: names do not matter, but the sizes of those in brackets do."""
+        left, right = fused(left, right)
+        sizes = {**self.fixed, **self.given}
+        whole = {axis[0] for axis in left if len(axis) == 1}
         numbers: dict[str, int] = {}
         return [
-            [[(numbers.setdefault(name, len(numbers)), self.given.get(name)) for name in axis] for axis in side]
+            [
+                [(numbers.setdefault(name, len(numbers)), None if name in whole else sizes.get(name)) for name in axis]
+                for axis in side
+            ]
             for side in (left, right)
         ]
+
+
+def fused(left: Side, right: Side) -> tuple[Side, Side]:
+    """The same without what is taken apart and put together again: `(a b) c -> c (a b)` is `a c -> c a`."""
+    there = {pair for axis in right for pair in pairwise(axis)}
+    for pair in [pair for axis in left for pair in pairwise(axis) if pair in there]:
+        left, right = _joined(left, *pair), _joined(right, *pair)
+    return left, right
+
+
+def _joined(side: Side, a: str, b: str) -> Side:
+    """Two neighbours as one, called by both names; the first may be several already."""
+    return tuple(
+        [tuple([f"{name} {b}" if name.split()[-1] == a else name for name in axis if name != b]) for axis in side]
+    )
 
 
 FUNCTIONS = {"mean": "mean", "sum": "sum", "max": "amax", "min": "amin"}

@@ -234,7 +234,9 @@ REWRAPPED = (1, "graph-cut", "cross_entropy")
         (REWRAPPED, "loss =", "loss = F.cross_entropy(model(x), y)"),
     ],
 )
-def test_repairs_that_work_are_right(judge: Judge, catalog: Catalog, bug: tuple[int, str, str], start: str, text: str) -> None:
+def test_repairs_that_work_are_right(
+    judge: Judge, catalog: Catalog, bug: tuple[int, str, str], start: str, text: str
+) -> None:
     it = broken(catalog, *bug)
     verdict = judge.grade(it, replaced(it, start, text))
     assert verdict.correct, verdict.feedback
