@@ -230,7 +230,7 @@ def test_orders(text: str) -> None:
     assert ORDER.read(text) == ORDER.reference
 
 
-@pytest.mark.parametrize("text", ["1 2", "1 2 3 3", "1 1 2", "0 1 2", "a b c", "1 2 3 4", "2 3 x"])
+@pytest.mark.parametrize("text", ["1 2", "1 2 3 3", "1 1 2", "0 1 2", "a b c", "1 2 3 4", "2 3 x", "9" * 15_000])
 def test_slips_in_orders(text: str) -> None:
     with pytest.raises(Slip):
         ORDER.read(text)
@@ -274,7 +274,7 @@ def test_small_shapes(text: str, shape: tuple[int, ...]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["{2, 3}", "<2, 3>", "(2, 3", "2, 3]", "(2, 3]", "two three", "2; 3", "-2 3", "2.0 3", "(2, (3))"]
+    "text", ["{2, 3}", "<2, 3>", "(2, 3", "2, 3]", "(2, 3]", "two three", "2; 3", "-2 3", "9" * 30, "2.0 3", "(2, (3))"]
 )
 def test_slips_in_shapes(text: str) -> None:
     with pytest.raises(Slip):

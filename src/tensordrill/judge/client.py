@@ -136,6 +136,8 @@ class Judge:
             return Verdict(status=Status.UNPARSABLE, feedback=str(slip))
         except Forbidden as forbidden:
             return Verdict(status=Status.REFUSED, feedback=str(forbidden))
+        except (ValueError, OverflowError, RecursionError):
+            return Verdict(status=Status.UNPARSABLE, feedback="That answer cannot be read.")  # Python's own limits
         try:
             certificate = self.certify(puzzle)
             if not certificate.ok:

@@ -56,7 +56,7 @@ class OrderLines(Puzzle):
 
     def read(self, text: str) -> Program:
         text = one_line(text)
-        numbers = [int(number) for number in re.findall(r"\d+", text)[: len(self.lines) + 1]]
+        numbers = [int(number[:6]) for number in re.findall(r"\d+", text)[: len(self.lines) + 1]]
         count = len(self.lines)
         if re.search(r"[^\d\s,;.()\[\]>-]", text):
             raise Slip(f"Type only the numbers of the lines, such as {' '.join(str(i + 1) for i in range(count))}.")

@@ -23,7 +23,10 @@ def read_shape(text: str) -> tuple[int, ...]:
     inner = re.sub(r"\A(?:torch\.)?Size\s*\((.*)\)\Z", r"\1", text).strip()
     if not _SHAPE.fullmatch(inner) or _unpaired(inner):
         raise Slip("A shape is written (2, 3), or 2 3; a scalar's is ().")
-    sizes = [int(size) for size in re.findall(r"-?\d+", inner) if len(size) < 19]  # noqa: PLR2004 -- sizes fit 64 bits
+    digits = re.findall(r"-?\d+", inner)
+    if any(len(size) >= 19 for size in digits):  # noqa: PLR2004 -- sizes fit 64 bits
+        raise Slip("No tensor has so large a size.")
+    sizes = [int(size) for size in digits]
     if any(size < 0 for size in sizes):
         raise Slip("No size is negative.")
     return tuple(sizes)
