@@ -1,4 +1,4 @@
-"""Patterns put to work: patches, blocks, grids, packing, and the same in torch's own words."""
+"""Images cut into patches, and put together again."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence

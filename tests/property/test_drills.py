@@ -18,8 +18,8 @@ from tensordrill.puzzles import Forbidden, Program, Said, Slip
 LEVELS = [(drill.id, level) for drill in built_in().values() for level in range(1, drill.levels + 1)]
 every_level = pytest.mark.parametrize(("name", "level"), LEVELS)
 seeds = st.integers(0, 2**63 - 1)
-few = settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
@@ -67,7 +67,7 @@ def test_no_leak(catalog: Catalog, name: str, level: int, seed: int) -> None:
     answer = squeezed(puzzle.solution)
     for text in (puzzle.face.prompt, puzzle.hints[0], puzzle.face.code or ""):
         assert answer not in squeezed(text)
-    if puzzle.kind in ("einsum", "pattern"):
+    if puzzle.kind in ("einsum", "pattern") and "right side says" not in puzzle.face.prompt:  # there it is the question
         right = squeezed(puzzle.solution).partition("->")[2]
         assert len(right) < 2 or f"->{right}" not in squeezed(puzzle.face.prompt + puzzle.hints[0])
 
@@ -82,7 +82,7 @@ def test_solution_as_json(catalog: Catalog, judge: Judge, name: str, level: int)
 
 
 @every_level
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.text(max_size=80), seed=st.integers(0, 20))
 def test_any_text_is_read_or_is_a_slip(catalog: Catalog, name: str, level: int, seed: int, text: str) -> None:
     """Whatever is typed becomes an answer, a slip or a refusal, and never an error of ours."""
