@@ -566,7 +566,7 @@ def patch_hints(*, back: bool) -> list[str]:
     return [first, then + rest]
 
 
-@drill(after=["einops.split-heads"], levels=3)
+@drill(after=["einops.split"], levels=3)
 def patchify(rng: Rng) -> WritePattern:
     """Images cut into patches."""
     return patch_puzzle(rng, back=False)
