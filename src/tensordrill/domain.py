@@ -60,7 +60,8 @@ class Rating(IntEnum):
 class Verdict:
     """The judge's word on one answer.
 
-    `expected` and `got` show the smallest counterexample as text; `elapsed_ms` is the wall time of the judging.
+    `expected` and `got` show the smallest counterexample as text; `steps`, for a wrong prediction, what the program
+    does step by step; `elapsed_ms` is the wall time of the judging.
     """
 
     status: Status
@@ -68,6 +69,7 @@ class Verdict:
     wrong_turn: str | None = None
     expected: str | None = None
     got: str | None = None
+    steps: str | None = None
     device: str = "cpu"
     elapsed_ms: float = 0.0
 

@@ -62,7 +62,7 @@ def graded(verdict: Verdict) -> dict[str, Any]:
         "correct": verdict.correct,
         "status": verdict.status.value,
         "wrong_turn": verdict.wrong_turn,
-        "feedback": verdict.feedback,
+        "feedback": f"{verdict.feedback}\n\n{verdict.steps}" if verdict.steps else verdict.feedback,
         "expected": verdict.expected,
         "got": verdict.got,
         "device": verdict.device,

@@ -36,10 +36,11 @@ class Asked:
 
 @dataclass(frozen=True)
 class Solved:
-    """A solution with its reason."""
+    """A solution with its reason, and where a program was shown, what it does step by step."""
 
     answer: str
     why: str
+    steps: str | None = None
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ class Sitting:
         self._ahead: tuple[Item, Seeds, Future[Asked]] | None = None
         self._faults = 0
         self._spent = 0.0
+        self._steps: str | None = None  # of the last answer
         self._asked_at: float | None = None
         self.seconds = 0.0  # the learner's time at all answers so far
         self.current: Asked | None = None
@@ -151,7 +153,7 @@ class Sitting:
         if verdict.status is Status.INTERNAL:
             self._replace_puzzle(verdict)
             return Feedback(verdict, replaced=True)
-        self._faults = 0
+        self._faults, self._steps = 0, verdict.steps
         seconds = self._spent
         event, card = self._record(EventType.ANSWER, text, verdict)
         self.session = self.session.answered(correct=verdict.correct)
@@ -241,10 +243,14 @@ class Sitting:
         self.current = Asked(asked.drill, asked.level, seed, asked.drill.puzzle(seed, asked.level))
         self.session = self.session.replaced()
         self._spent = 0.0
+        self._steps = None
 
     def _solution(self, puzzle: Puzzle) -> Solved:
         answer = puzzle.solution or self._pool.submit(self._judge.solution, puzzle).result()
-        return Solved(answer, puzzle.why)
+        steps = self._steps
+        if steps is None and puzzle.traced():
+            steps = self._pool.submit(self._judge.steps, puzzle).result()
+        return Solved(answer, puzzle.why, steps)
 
     def _seeds(self, drill: str, purpose: str = "", *, answered: bool = False) -> "Seeds":
         """The seeds of a drill's next puzzle, or of the one after it where that will have been answered."""
@@ -293,6 +299,7 @@ class Sitting:
         self._kept = True
         self.seconds += self._spent
         self._spent = 0.0
+        self._steps = None
         return recorded
 
 

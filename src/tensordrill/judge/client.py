@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 from tensordrill.domain import Status, Verdict
+from tensordrill.judge import steps
 from tensordrill.judge.certifying import (
     Certificate,
     Ran,
@@ -23,7 +24,7 @@ from tensordrill.judge.process import Reply, Zygote, ZygoteDiedError
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.showing import printable
 from tensordrill.judge.values import BadReplyError, Observed, read_reply
-from tensordrill.puzzles import Answer, Forbidden, Program, Puzzle, Slip
+from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, Wrong
 
 _KEPT = 100  # certificates
 _TOGETHER = 10  # puzzles that share a child where many are certified: forking costs more than running them
@@ -129,6 +130,22 @@ class Judge:
         """Every wrong turn as a learner would type it."""
         return typed(puzzle, self.certify(puzzle))[1]
 
+    def steps(self, puzzle: Puzzle, wrong: Wrong | Edit | None = None) -> str | None:
+        """What happens step by step in a program that is shown, and where that wrong turn departs from it.
+
+        None where there is nothing to follow, or where following it fails.
+        """
+        trace, other = puzzle.traced(), puzzle.traced(wrong) if wrong else None
+        if trace is None:
+            return None
+        programs = [trace.program, *([other.program] if other else [])]
+        try:
+            [ran] = self._run([(puzzle, programs, _instances(puzzle))])
+        except (FailedRunError, ZygoteDiedError, BadReplyError):
+            return None
+        mistaken = (other, ran[1][0]) if other else None
+        return printable(steps.said(trace, ran[0][0], mistaken)) or None
+
     def _grade(self, puzzle: Puzzle, text: str) -> Verdict:
         try:
             answer = puzzle.read(text)
@@ -160,14 +177,14 @@ class Judge:
             )
         return self._verdict(puzzle, certificate, answer, got)
 
-    @staticmethod
-    def _verdict(puzzle: Puzzle, certificate: Certificate, answer: Answer, got: Ran) -> Verdict:
+    def _verdict(self, puzzle: Puzzle, certificate: Certificate, answer: Answer, got: Ran) -> Verdict:
         found = list(differences(puzzle, certificate.expected, got))
         if not any(found):
             return Verdict(status=Status.CORRECT, feedback="Correct.")
-        turns = zip(puzzle.turns, certificate.turns, strict=True)
-        turn = next((turn for turn, ran in turns if same(puzzle, ran, got)), None)
-        return explain(puzzle, answer, certificate.instances, certificate.expected, got, found, turn)
+        at = next((i for i, ran in enumerate(certificate.turns) if same(puzzle, ran, got)), None)
+        turn = None if at is None else puzzle.turns[at]
+        verdict = explain(puzzle, answer, certificate.instances, certificate.expected, got, found, turn)
+        return replace(verdict, steps=self.steps(puzzle, None if at is None else puzzle.wrong[at]))
 
     def _run_together(self, jobs: Sequence[Job]) -> Iterator[list[list[Observed]] | str]:
         """What each job gives, or why it gives nothing. Where one breaks a child that they share, each has its own."""

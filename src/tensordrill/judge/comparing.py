@@ -146,7 +146,7 @@ def _difference_said(name: str, expected: Value, said: object, slack: float) -> 
     got_shape, got = _flat(answer)
     if want_shape is None or got_shape is None or want_shape != got_shape:
         if isinstance(expected, Items) and expected.kind == "tuple":
-            sentence = f"{_capital(name)} has {len(want)} numbers, and the answer {len(got)}."
+            sentence = f"{_capital(name)} has {len(want)} number{'s' * (len(want) != 1)}, and the answer {len(got)}."
         elif want_shape is None or got_shape is None:
             sentence = "The numbers of the answer are not nested as those of the result."
         else:

@@ -86,6 +86,18 @@ Answer = Program | Said
 
 
 @dataclass(frozen=True)
+class Trace:
+    """A program that observes its steps, as pairs of a number and what was seen there, with a label for each number.
+
+    What is seen is a shape; with `gradients`, a gradient that comes back.
+    """
+
+    program: Program
+    labels: tuple[str, ...]
+    gradients: bool
+
+
+@dataclass(frozen=True)
 class Turn:
     """A wrong turn, ready to be run or compared."""
 
@@ -167,6 +179,11 @@ class Puzzle(ABC):
     @abstractmethod
     def mutant(self, wrong: Wrong | Edit) -> Answer:
         """A wrong turn, ready to be run or compared."""
+
+    def traced(self, wrong: Wrong | Edit | None = None) -> Trace | None:
+        """The program, or that of a wrong turn, step by step; None where there is nothing to follow."""
+        del wrong
+        return None
 
     def explain_error(self, answer: Program, sizes: Mapping[str, int]) -> str | None:
         """Why the answer raises at these sizes, in the puzzle's own names; None where torch's words must do."""

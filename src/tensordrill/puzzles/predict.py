@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from tensordrill.puzzles.base import Answer, Edit, Face, Program, Puzzle, Said, Setting, Wrong, dedent
+from tensordrill.puzzles.base import Answer, Edit, Face, Program, Puzzle, Said, Setting, Trace, Wrong, dedent
 from tensordrill.puzzles.literal import prediction, read_shape, read_value
+from tensordrill.puzzles.tracing import trace
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +77,16 @@ class PredictShape(Prediction):
     def read(self, text: str) -> Said:
         return prediction(read_shape, text, may_raise=self.may_raise)
 
+    def traced(self, wrong: Wrong | Edit | None = None) -> Trace | None:
+        match wrong:
+            case Edit():
+                return trace(wrong.apply(self._source), self.ask, gradients=False)
+            case Wrong(answer=str() as expression) if expression != "error":
+                return trace(self._source, expression, gradients=False)
+            case None:
+                return trace(self._source, self.ask, gradients=False)
+        return None
+
     def _observed(self, source: str, expression: str) -> Program:
         # A wrong turn may be written as the tensor that has the shape, or as the shape itself.
         return Program(source, (("the shape", f"(lambda it: tuple(getattr(it, 'shape', it)))({expression})"),))
@@ -91,3 +102,8 @@ class PredictValue(Prediction):
 
     def read(self, text: str) -> Said:
         return prediction(read_value, text, may_raise=self.may_raise)
+
+    def traced(self, wrong: Wrong | Edit | None = None) -> Trace | None:
+        if wrong or ".grad" not in self.ask or "backward(" not in self._source:
+            return None
+        return trace(self._source, self.ask, gradients=True)

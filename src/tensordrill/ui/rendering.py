@@ -115,7 +115,17 @@ def counterexample(verdict: Verdict) -> Iterator[RenderableType]:
 
 def solution(solved: Solved) -> RenderableType:
     """The answer, and the rule behind it."""
-    return Group(Text("The solution", style="dim"), code(solved.answer), Text(), Prose(solved.why))
+    return Group(
+        Text("The solution", style="dim"), code(solved.answer), *steps(solved.steps), Text(), Prose(solved.why)
+    )
+
+
+def steps(text: str | None) -> Iterator[RenderableType]:
+    """What a program does step by step, as the judge wrote it."""
+    if text:
+        yield Text()
+        yield Text("Step by step", style="dim")
+        yield Padding(Text(text, overflow="fold"), (0, 2))
 
 
 def when(day: date, today: date) -> str:
