@@ -8,6 +8,7 @@ from functools import cached_property
 from tensordrill.puzzles.answers import Slip, one_line, unquoted
 from tensordrill.puzzles.base import Edit, Face, Program, Puzzle, Setting, Tensor, Wrong
 from tensordrill.puzzles.calls import read_call
+from tensordrill.puzzles.pattern_errors import explain_pattern
 
 _OPERATIONS = ("rearrange", "reduce", "repeat")
 _STRAY = re.compile(r"[^A-Za-z_0-9 ().*]")
@@ -78,6 +79,9 @@ class WritePattern(Puzzle):
 
     def mutant(self, wrong: Wrong | Edit) -> Program:
         return self.read(wrong.apply(self.pattern) if isinstance(wrong, Edit) else str(wrong.answer))
+
+    def explain_error(self, answer: Program, sizes: Mapping[str, int]) -> str | None:
+        return explain_pattern(answer.source, self.tensor.name, self.tensor.axes, sizes)
 
     def _call(self, pattern: str) -> str:
         return render_call(self.operation, self.tensor.name, pattern, self.reduction, self.given)
