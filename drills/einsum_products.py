@@ -463,7 +463,7 @@ def posed(
     )
 
 
-@drill(after=["einsum.matmul"], levels=3, lesson="Einops and einsum")
+@drill(after=["einsum.matmul"], levels=3, lesson="Einops and einsum", structures=(250, 350, 550))
 def batched_matmul(rng: Rng) -> WriteEinsum:
     """A product for each member of a batch."""
     return posed(
@@ -477,7 +477,7 @@ def batched_matmul(rng: Rng) -> WriteEinsum:
     )
 
 
-@drill(after=["einsum.batched-matmul"], levels=3)
+@drill(after=["einsum.batched-matmul"], levels=3, structures=(250, 500, 450))
 def bilinear(rng: Rng) -> WriteEinsum:
     """A vector, a matrix and a vector."""
     return posed(
@@ -496,7 +496,7 @@ def three_mistakes(it: Stored) -> Iterator[Mistake]:
     yield from order_mistakes(it)
 
 
-@drill(after=["einsum.bilinear"], levels=3)
+@drill(after=["einsum.bilinear"], levels=3, structures=(250, 350, 500))
 def three_operands(rng: Rng) -> WriteEinsum:
     """Three tensors in one equation."""
     return posed(

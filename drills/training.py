@@ -152,7 +152,7 @@ def two_halves(rng: Rng, extras: Sequence[str]) -> OrderLines:
     return loop(rng, task, lines, told + "nothing else.", wrong)
 
 
-@drill(levels=3, lesson="The training loop")
+@drill(levels=3, lesson="The training loop", structures=(8, 25, 40))
 def loop_order(rng: Rng) -> OrderLines:
     """The lines of a training step, in order."""
     if rng.level == 1:
@@ -439,7 +439,7 @@ def promises(right: Right) -> list[str]:
     return found
 
 
-@drill(after=["training.loop-order"], levels=3, lesson="The training loop")
+@drill(after=["training.loop-order"], levels=3, lesson="The training loop", structures=(300, 450, 300))
 def spot_the_bug(rng: Rng) -> FixLine:
     """One line that breaks the training without a word."""
     bug = rng.pick(BUGS)
