@@ -7,7 +7,7 @@
         '''stack and cat.'''
 
 The drill's id is the track's name and the function's, with dashes: `shapes.stack-cat`. The track is the module's name
-up to an underscore: a long track has several modules (`einsum.py`, `einsum_basics.py`).
+up to an underscore: a long track has several modules (`einsum_axes.py`, `einsum_products.py`).
 """
 
 from collections.abc import Callable, Sequence

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tensordrill.drills.einsum import ATTENTIONS, attention_mistakes
+from tensordrill.drills.einsum_attention import ATTENTIONS, attention_mistakes
 
 from tensordrill.authoring import Contraction
 from tensordrill.catalog import Catalog

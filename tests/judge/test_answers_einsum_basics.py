@@ -3,13 +3,17 @@
 from typing import Any
 
 import pytest
-import tensordrill.drills.einsum_basics as basics
 import torch
 import torch.nn.functional as F  # noqa: N812 -- as everybody writes it
+from tensordrill.drills import einsum_axes as axes
+from tensordrill.drills import einsum_diagonals as diagonals
+from tensordrill.drills import einsum_matrices as matrices
+from tensordrill.drills import einsum_vectors as vectors
 
 from tensordrill.authoring import Contraction
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
+from tensordrill.equations import Task, posed
 from tensordrill.judge import Judge
 from tensordrill.judge.instances import instances
 from tensordrill.puzzles import PredictValue, WriteEinsum
@@ -40,27 +44,27 @@ MATMUL = net("inner row, column inner", "row column")
 GRAM = net("row column, row other_column", "column other_column", "XX")
 LINEAR = net("batch d_in token, d_out d_in", "batch token d_out", "xW")
 MISTAKES = {
-    SUM: basics.mistakes_of_sums,
-    PERMUTE: basics.mistakes_of_permutations,
-    TRACE: basics.mistakes_of_traces,
-    TRACE_OF_PRODUCT: basics.mistakes_of_traces,
-    DIAGONAL: basics.mistakes_of_diagonals,
-    INNER: basics.mistakes_of_inner,
-    LENGTH: basics.mistakes_of_inner,
-    OUTER: basics.mistakes_of_outer,
-    OUTERS: basics.mistakes_of_outer,
-    HADAMARD: basics.mistakes_of_hadamard,
-    MATVEC: basics.mistakes_of_matvec,
-    STACK: basics.mistakes_of_matvec,
-    CHAIN: basics.mistakes_of_matvec,
-    MATMUL: basics.mistakes_of_matmul,
-    GRAM: basics.mistakes_of_matmul,
-    LINEAR: basics.mistakes_of_matmul,
+    SUM: axes.mistakes_of_sums,
+    PERMUTE: axes.mistakes_of_permutations,
+    TRACE: diagonals.mistakes_of_traces,
+    TRACE_OF_PRODUCT: diagonals.mistakes_of_traces,
+    DIAGONAL: diagonals.mistakes_of_diagonals,
+    INNER: vectors.mistakes_of_inner,
+    LENGTH: vectors.mistakes_of_inner,
+    OUTER: vectors.mistakes_of_outer,
+    OUTERS: vectors.mistakes_of_outer,
+    HADAMARD: vectors.mistakes_of_hadamard,
+    MATVEC: matrices.mistakes_of_matvec,
+    STACK: matrices.mistakes_of_matvec,
+    CHAIN: matrices.mistakes_of_matvec,
+    MATMUL: matrices.mistakes_of_matmul,
+    GRAM: matrices.mistakes_of_matmul,
+    LINEAR: matrices.mistakes_of_matmul,
 }
 
 
 def puzzle(of: Contraction) -> WriteEinsum:
-    made = basics.posed(basics.Task(of, ""), MISTAKES[of], level=1, hint="", why="")
+    made = posed(Task(of, ""), MISTAKES[of], level=1, hint="", why="")
     assert isinstance(made, WriteEinsum)
     return made
 
