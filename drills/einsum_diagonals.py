@@ -140,7 +140,7 @@ def square_of_maps(rng: Rng, *, keep: bool) -> Task:
     return Task(
         net,
         f"`A` is stored {axes_of(operands[0])}, `B` is stored {axes_of(operands[1])}. As matrices, `A` takes vectors "
-        f"of size d_in to vectors of size d_out, and `B` takes them back.\n\n"
+        f"of size d_in to vectors of size d_out, and `B` takes vectors of size d_out to vectors of size d_in.\n\n"
         f"Wanted, {each}the {'diagonal' if keep else 'trace'} of the matrix product {order}. {gives(net)}",
         size=rng.integer(3, 5),
     )

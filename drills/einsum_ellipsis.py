@@ -42,7 +42,7 @@ SPREADS: Mapping[int, Sequence[Spread]] = {
         Spread("x", ("... row col",), "...", "Add up all entries of each matrix of `x`."),
         Spread("x", ("... n n",), "...", "The trace of each matrix of `x`. An axis named twice: the diagonal."),
         Spread("x", ("... n n",), "... n",
-               "The diagonal of each matrix of `x`, which an axis named twice stands for."),
+               "The diagonal of each matrix of `x`. An axis named twice: the diagonal."),
         Spread("x W", ("... d_in", "d_out d_in"), "... d_out", "A linear layer: each vector of `x` goes through `W`."),
         Spread("A B", ("... row mid", "... mid col"), "... row col",
                "The matrix product of each matrix in `A` with the matrix at the same place in `B`."),
@@ -55,8 +55,8 @@ SPREADS: Mapping[int, Sequence[Spread]] = {
         Spread("x W", ("... seq d_in", "d_in d_out"), "... seq d_out",
                "Each vector of each sequence in `x` goes through `W`."),
         Spread("pattern v", ("... query key", "... key d_head"), "... query d_head",
-               "Attention: each query's sum of the value vectors at the same place in `v`, weighted by its row of "
-               "`pattern`."),
+               "Attention: each query's sum of the value vectors at the same place in `v`, with the query's "
+               "weights in `pattern`."),
         Spread("A s", ("... row col", "row"), "... row col", "Each row of each matrix in `A` times its number in `s`."),
         Spread("A s", ("... row col", "..."), "... row col",
                "Each matrix in `A`, all of it, times the number at the same place in `s`."),
@@ -139,7 +139,7 @@ def ellipsis_mistakes(net: Contraction) -> Iterator[Mistake]:
     yield Mistake(
         "one-axis-assumed",
         (*one[:-1], one[-1]),
-        f"Your {spare} stands for exactly one axis. There may be none, or several: that is what `...` is for.",
+        "A letter stands for exactly one axis. There may be none, or several: that is what `...` is for.",
     )
     at = next(i for i, term in enumerate(terms) if ANY in term)
     missing = list(net.terms if "".join(terms).count(ANY) > 1 else [term.replace(ANY, "") for term in net.terms])
@@ -177,7 +177,7 @@ def ellipsis(rng: Rng) -> WriteEinsum:
         prompt = (
             "Write this as one einsum that works for any number of leading axes, none included.\n\n"
             f"{'. '.join([ending(name, axes) for name, axes in names])}. The result keeps the leading axes"
-            f"{', which are the same in all tensors that have them' if several else ''}."
+            f"{'; where several tensors have some, they are the same ones' if several else ''}."
         )
     else:
         dots = ANY if rng.level == 1 else "*others"

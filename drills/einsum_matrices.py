@@ -100,7 +100,7 @@ def matvec_in_words(rng: Rng) -> Task:
 MATVECS = (
     ("Experts are linear maps.", ("expert",), "d_out", "d_in", "its output vector, one number for each d_out"),
     ("Heads write through matrices of their own.", ("layer", "head"), "d_model", "d_head",
-     "what it writes, one number for each d_model"),
+     "the vector that the head writes, one number for each d_model"),
     ("Linear probes were trained on every layer.", ("layer",), "class", "feature", "its score for each class"),
     ("Markov chains, as matrices.", ("chain",), "state_after", "state_before",
      "its distribution after one step, one number for each state_after"),

@@ -125,7 +125,7 @@ BATCHED = (
          ("chain from to", "chain from to"), "chain from to"),
     Task("users items", ("shop user taste", "shop item taste"), "shop user item",
          "Every shop has its own users and its own items. Each user is scored against each item of the same shop, by "
-         "dot product of their tastes.",
+         "the dot product of their two vectors.",
          ("shop user taste", "shop item trait"), "shop user item"),
     Task("R points", ("camera view world", "camera point world"), "camera point view",
          "Every camera has its own matrix in `R`, and its own points. Each point is a vector; multiply it by its "
@@ -166,7 +166,7 @@ MIXED = (
          ("prompt sae activation", "sae latent d_model"), "prompt sae d_model"),
     Task("users items", ("shop user taste", "item taste"), "shop user item",
          "All shops sell the same items, and every shop has its own users. Each user of each shop is scored against "
-         "each item, by dot product of their tastes.",
+         "each item, by the dot product of their two vectors.",
          ("shop user taste", "item trait"), "shop user item"),
     Task("z W_O", ("batch seq head d_head", "head d_head d_model"), "batch seq head d_model",
          "What each head writes to the residual stream, the heads still apart: at every position of every sequence, "
@@ -198,7 +198,7 @@ BILINEAR = (
          "matrix in `R`, whose rows belong to the subject. Wanted: each fact's score, subject times matrix times "
          "object.",
          ("fact feature", "fact row column", "fact feature"), "fact"),
-    Task("s R o", ("triple from", "relation from to", "triple to"), "triple relation",
+    Task("s R o", ("pair from", "relation from to", "pair to"), "pair relation",
          "Pairs of a subject's vector, in `s`, and an object's, in `o`. Each pair is scored under every relation, "
          "whose matrices are in `R`, rows for the subject: subject times matrix times object.",
          ("pair feature", "relation row column", "pair feature"), "pair relation"),
@@ -261,7 +261,7 @@ THREE = (
          ("sample", "sample feature", "sample feature"), "feature feature"),
     Task("pattern v W_O", ("head query key", "head key d_head", "head d_head d_model"), "query d_model",
          "The output of an attention layer. In each head, a query's mix is the sum of all value vectors in `v`, "
-         "weighted by its row of `pattern`; it goes through the head's own matrix in `W_O`. The heads are added up.",
+         "with its weights in `pattern`; it goes through the head's own matrix in `W_O`. The heads are added up.",
          ("head query key", "head position d_head", "head in out"), "query out"),
     Task("acts W_dec W_U", ("prompt latent", "latent d_model", "d_model vocab"), "prompt vocab",
          "What a sparse autoencoder adds to the logits: each prompt's activations go through the decoder `W_dec`, and "
@@ -423,7 +423,7 @@ def posed(
         prompt = named(it, task)
     elif rng.level == TOP:
         prompt = in_words(it, task)
-        if mistakes is three_mistakes and it.net.summed and len(it.net.output) < TOP and rng.chance():
+        if mistakes is three_mistakes and it.net.summed and 0 < len(it.net.output) < TOP and rng.chance():
             it, but = with_one_kept(rng, it)
             prompt = f"{task.meaning} {but}\n\n{stores(it, 'stored')}."
             if len(it.result) > 1:

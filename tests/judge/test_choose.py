@@ -28,7 +28,10 @@ BROKEN = choose(RAISES, 'out = torch.einsum("ij,jk->ik", torch.ones(2, 3), torch
 SOUND = choose("It gives shape `(2, 4)`", 'out = torch.einsum("ij,jk->ik", torch.ones(2, 3), torch.ones(3, 4))')
 
 
-@pytest.mark.parametrize("answer", ["b", "B", "b)", "(b)", " b. ", RAISES, "it raises: the sizes of j differ."])
+@pytest.mark.parametrize(
+    "answer",
+    ["b", "B", "b)", "(b)", " b. ", RAISES, f"b) {RAISES}", f"B. {RAISES}", "it raises: the sizes of j differ."],
+)
 def test_right(judge: Judge, answer: str) -> None:
     assert judge.grade(BROKEN, answer).correct
 
@@ -41,7 +44,7 @@ def test_wrong(judge: Judge) -> None:
     assert verdict.got == "c) It gives a scalar"
 
 
-@pytest.mark.parametrize("answer", ["e", "1", "", "ab", "It gives", "a b"])
+@pytest.mark.parametrize("answer", ["e", "1", "", "ab", "It gives", "a b", f"a) {RAISES}"])
 def test_slips(judge: Judge, answer: str) -> None:
     assert judge.grade(BROKEN, answer).status is Status.UNPARSABLE
 

@@ -1,5 +1,6 @@
 """The learner picks what a program does, out of several; running it says which one is true."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -76,6 +77,9 @@ class Choose(Puzzle):
         if len(letter) == 1 and letter in letters:
             return self._said(letters.index(letter))
         texts = [_plain(choice.text) for choice in self._shown]
+        both = re.fullmatch(r"\(?([a-z])[.)] (.+)", answer, re.IGNORECASE)
+        if both and _plain(both[2]) in texts and letters.find(both[1].lower()) == texts.index(_plain(both[2])):
+            answer = both[2]
         if _plain(answer) in texts:
             return self._said(texts.index(_plain(answer)))
         raise Slip(f"Type one of the letters {', '.join(letters)}.")

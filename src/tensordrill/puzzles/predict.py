@@ -72,7 +72,7 @@ class PredictShape(Prediction):
 
     kind = "shape"
     default_prompt = "What is the shape of `{ask}`?"
-    how = "the shape, such as (2, 3)"
+    how = "the shape, such as (2, 3), or (4,) for one axis"
 
     def read(self, text: str) -> Said:
         return prediction(read_shape, text, may_raise=self.may_raise)
@@ -98,7 +98,7 @@ class PredictValue(Prediction):
 
     kind = "value"
     default_prompt = "What is `{ask}`?"
-    how = "the value, such as 3, [1, 2] or 3/8"
+    how = "the value, such as 3, 3/8, [1, 2] or [[1, 2], [3, 4]]"
 
     def read(self, text: str) -> Said:
         return prediction(read_value, text, may_raise=self.may_raise)

@@ -73,8 +73,10 @@ def tensors(face: Face) -> Iterator[RenderableType]:
     width = max(len(tensor.name) for tensor in listed)
     for tensor in listed:
         yield Padding(Text(f"{tensor.name:<{width}}  {_axes(tensor)}"), (0, 2))
-    for name, size in (face.sizes or {}).items():
-        yield Padding(Text(f"{name} = {size}", style="dim"), (0, 2))
+    sizes = face.sizes or {}
+    for size in dict.fromkeys(sizes.values()):
+        alike = " = ".join(name for name, other in sizes.items() if other == size)
+        yield Padding(Text(f"{alike} = {size}", style="dim"), (0, 2))
 
 
 def verdict_on(answered: Feedback, today: date, *, predicted: bool) -> RenderableType:
