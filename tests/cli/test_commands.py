@@ -204,6 +204,16 @@ def test_drills(run: "Run", catalog: Catalog) -> None:
     assert json.loads(run("drills", "list", track, "--json").stdout) == only
 
 
+def test_drills_as_a_graph(run: "Run", catalog: Catalog) -> None:
+    edges = [(before, drill.id) for drill in catalog.values() for before in drill.after]
+    mermaid, dot = run("drills", "--graph", "mermaid"), run("drills", "--graph", "dot")
+    assert (mermaid.returncode, dot.returncode, mermaid.stderr + dot.stderr) == (0, 0, "")
+    assert mermaid.stdout.count(" --> ") == dot.stdout.count(" -> ") == len(edges)
+    assert all(f'["{name}"]' in mermaid.stdout for name in catalog)
+    assert all(f'"{before}" -> "{name}";' in dot.stdout for before, name in edges)
+    assert run("drills", "--graph", "png").returncode == 2
+
+
 def test_drills_check(run: "Run", first: str, catalog: Catalog) -> None:
     done = run("drills", "check", first, "--seeds", "2", "--jobs", "1", "--json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -17,17 +17,18 @@ class _ListByDefault(click.Group):
 
 @click.group(cls=_ListByDefault)
 def command() -> None:
-    """List the drills with their states, or check them.
+    """The drills as a map with your states, or check them.
 
-    `tensordrill drills [TRACK]... [--json]` lists; `tensordrill drills check` certifies.
+    `tensordrill drills [TRACK]... [--json] [--graph mermaid|dot]` shows; `tensordrill drills check` certifies.
     """
 
 
 @command.command("list")
 @click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...")
+@click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print what builds on what as a graph.")
 @options.as_json
-def list_(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -- a flag
-    """List the drills, a line each, with where you stand."""
+def list_(names: tuple[str, ...], graph: str | None, as_json: bool) -> None:  # noqa: FBT001 -- a flag
+    """The drills as a map: each below one that it builds on, with where you stand."""
     from contextlib import closing
 
     from tensordrill.app import App
@@ -50,18 +51,18 @@ def list_(names: tuple[str, ...], as_json: bool) -> None:  # noqa: FBT001 -- a f
             ]
         )
         return
-    from rich.table import Table
+    if graph:
+        from tensordrill.report.graph import dot, mermaid
 
-    from tensordrill.ui.rendering import when
+        drawn = {"mermaid": mermaid, "dot": dot}[graph]
+        click.echo(drawn([s.drill for s in standings], {s.drill.id: s.state.value for s in standings}))
+        return
+    from tensordrill.ui.drill_map import drill_map
     from tensordrill.ui.screen import make_console
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("drill", "state", "back", "title"):
-        table.add_column(name, overflow="fold")
-    for s in standings:
-        back = when(s.card.due, day) if s.card else f"after {', '.join(s.drill.after)}" if s.state == "locked" else ""
-        table.add_row(s.drill.id, s.state.value, back, s.drill.title)
-    make_console().print(table)
+    console = make_console()
+    for part in drill_map(standings, day, console):
+        console.print(part)
 
 
 @command.command("check")
