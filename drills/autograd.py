@@ -119,11 +119,21 @@ def outer(rng: Rng) -> PredictValue:
     u, v = rng.pick([("u", "v"), ("q", "k"), ("a", "b")])
     y = rng.pick([f"{u} * {v}", f"{v} * {u}", f"{u} - {v}", f"{v} - {u}"])
     w, uses, other, hasty = rng.pick([(u, columns, v, "sum(0, keepdim=True)"), (v, rows, u, "sum(1)")])
-    lines = [filled(u, rng.ints(rows, 1, low=1, high=4)), filled(v, rng.ints(columns, low=5, high=8))]
+    lines = [filled(u, rng.ints(rows, 1, low=1, high=4)), filled(v, rng.ints(columns, low=3, high=5))]
     lines += [upstream(rng, uses, rows, columns), rng.pick(LOSSES).format(y=y)]
     places = f"g * {other}" if "*" in y else "-g" if y.endswith(w) else "g"
     wrong = [*sums(w, places, hasty, uses), ignoring_upstream(w, y), other_operand(other)]
     return gradient(w, lines, [*wrong, sign(w)] if "-" in y else wrong)
+
+
+def weights(rng: Rng, rows: int, scales: Sequence[int]) -> list[list[int]]:
+    """The numbers of g. No row adds up to what the scales do, or to leave out either would look the same."""
+    made: list[list[int]] = []
+    while len(made) < rows:
+        row = [rng.integer(len(scales) + 1, len(scales) + 2) for _ in scales]
+        if sum(row) != sum(scales):
+            made.append(row)
+    return made
 
 
 def standardised(rng: Rng) -> PredictValue:
@@ -133,11 +143,12 @@ def standardised(rng: Rng) -> PredictValue:
     y = f"(x - {m}) * {s}"
     by_row = rng.chance()
     w, uses = (m, columns) if by_row else (s, rows)
+    scales = rng.distinct(columns, columns + 1, 2 * columns)  # each larger than what an average divides by
     lines = [
         filled("x", rng.ints(rows, columns, low=5, high=8), ""),
-        filled(m, rng.ints(rows, 1, low=1, high=4)),
-        filled(s, rng.ints(columns, low=7, high=9)),
-        upstream(rng, uses, rows, columns),
+        filled(m, rng.ints(rows, 1, low=3, high=4)),
+        filled(s, scales),
+        filled("g", weights(rng, rows, scales), "") if by_row else upstream(rng, uses, rows, columns),
         rng.pick(LOSSES).format(y=y),
     ]
     if by_row:
@@ -174,7 +185,7 @@ def unstretched(rng: Rng) -> PredictValue:
     return gradient("x", lines, wrong)
 
 
-@drill(levels=3)
+@drill(levels=3, structures=(25, 110, 90))
 def broadcast(rng: Rng) -> PredictValue:
     """Gradient of a broadcast operand."""
     share = rng.integer(1, 10)
