@@ -587,7 +587,7 @@ def centring(rng: Rng) -> tuple[str, Centring]:
     how, ask, formula = rng.pick(STATISTICS)
     told = f"{topic}: `x` has the axes {axes_of(axes)}"
     if rng.level == 1:
-        steps = f"`reduce` takes the {how} over {listed(gone)}; `rearrange` puts ones in their places"
+        steps = f"`reduce` takes the {how} over {listed(gone)}; axes of size 1 then stand in their places"
         asked = f"{told}.\n\n{ask.format(x='`x`', kept=' and '.join(kept))}. In one expression: {steps}."
         return asked, Centring(axes, "x", axes, kept, how, formula)
     if rng.level == SECOND and rng.chance(0.5):

@@ -76,7 +76,8 @@ def tensors(face: Face) -> Iterator[RenderableType]:
     sizes = face.sizes or {}
     for size in dict.fromkeys(sizes.values()):
         alike = " = ".join(name for name, other in sizes.items() if other == size)
-        yield Padding(Text(f"{alike} = {size}", style="dim"), (0, 2))
+        told = f"{alike} = {size}" if isinstance(size, int) else f"size of {alike}: {size}"  # an order it is not
+        yield Padding(Text(told, style="dim"), (0, 2))
 
 
 def verdict_on(answered: Feedback, today: date, *, predicted: bool) -> RenderableType:
