@@ -1,12 +1,13 @@
 """Finds the drills: every `Drill` in a module of `tensordrill.drills` is one."""
 
-import pkgutil
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 
 from tensordrill.authoring import Drill
+from tensordrill.drill_cache import keep, module_files, recall, stamp
 from tensordrill.errors import TensordrillError, UsageError
 
 # The order in which tracks are shown and new drills are offered; a track that is not listed comes after these.
@@ -99,16 +100,21 @@ class Catalog(Mapping[str, Drill]):
         return depths
 
 
-def built_in() -> Catalog:
-    """The drills that come with tensordrill."""
-    package = import_module("tensordrill.drills")
-    modules = [import_module(info.name) for info in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")]
-    return Catalog(
+def built_in(cache: Path | None = None) -> Catalog:
+    """The drills that come with tensordrill. With a cache, a file, modules are imported only as they are needed."""
+    files = module_files("tensordrill.drills")
+    current = stamp(files.values())
+    if cache and (kept := recall(cache, current)) is not None:
+        return Catalog(kept)
+    found = [
         thing
-        for module in modules
+        for module in map(import_module, files)
         for thing in vars(module).values()
         if isinstance(thing, Drill) and thing.generator.__module__ == module.__name__
-    )
+    ]
+    if cache:
+        keep(cache, current, found)
+    return Catalog(found)
 
 
 def _rank(track: str) -> tuple[int, str]:

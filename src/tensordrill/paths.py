@@ -13,6 +13,11 @@ def home() -> Path:
     return user_data_path("tensordrill", appauthor=False)
 
 
+def drill_cache() -> Path:
+    """What is known of the drills without importing them. It may be deleted at any time."""
+    return home() / "drills.json"
+
+
 def database() -> Path:
     """The data file: events, cards and the puzzles that were asked."""
     return home() / "tensordrill.db"

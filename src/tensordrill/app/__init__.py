@@ -36,7 +36,7 @@ class App:
 
     @cached_property
     def catalog(self) -> Catalog:
-        return built_in()
+        return built_in(paths.drill_cache())
 
     @cached_property
     def store(self) -> "Store":
