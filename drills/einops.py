@@ -1,319 +1,230 @@
-"""Patterns: axes named, split, merged and put in order."""
+"""Heads taken out of one axis, and put back."""
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from itertools import combinations, pairwise
+from typing import NamedTuple
 
-from tensordrill.authoring import Rng, Tensor, WritePattern, Wrong, drill
+from tensordrill.authoring import (
+    Pattern,
+    Rng,
+    Variant,
+    WritePattern,
+    as_torch,
+    axes_of,
+    code_question,
+    drill,
+    fenced,
+    names_in,
+    needed,
+    plain,
+    replaced,
+    swapped,
+)
 
-
-def swapped(side: str, a: str, b: str) -> str:
-    """One side of a pattern with two of its names exchanged."""
-    return re.sub(r"\w+", lambda name: {a: b, b: a}.get(name[0], name[0]), side)
-
-
-def axes_of(side: str, merged: Mapping[str, str]) -> tuple[str, ...]:
-    """The axes of a tensor, `merged` naming each bracket: `(head d_head)` is `d_model`."""
-    for bracket, name in merged.items():
-        side = side.replace(bracket, name)
-    return tuple(side.split())
-
-
-def product(bracket: str) -> str:
-    """The size of a bracket. Its names are in an order of their own, which says nothing about how they are stored."""
-    return " * ".join(sorted(bracket.strip("()").split(), key=SIZES.index))
-
-
-def shown(axes: Sequence[str]) -> str:
-    return f"({', '.join(axes)})"
+SECOND, THIRD = 2, 3  # levels
 
 
-# --- heads
+class Scene(NamedTuple):
+    """Heads together and apart. Of all that has several forms, one is drawn; `made` is told slowest first."""
 
-SIZES = ("qkv", "batch", "group", "head", "heads", "d_head")
+    story: str
+    together: Sequence[str]
+    apart: Sequence[str]
+    made: Mapping[str, Sequence[str]]
+    sizes: Mapping[str, Sequence[int]]
 
-
-@dataclass(frozen=True)
-class Heads:
-    """A pattern's two sides, the sizes that the call passes, and a name for each bracket."""
-
-    tensor: str
-    left: str
-    right: str
-    given: Mapping[str, int]
-    merged: Mapping[str, str]
-    word: str = "head"
-    extra: Sequence[Wrong] = field(default_factory=tuple)
-
-    @property
-    def pattern(self) -> str:
-        return f"{self.left} -> {self.right}"
-
-    @property
-    def stored(self) -> tuple[str, ...]:
-        return axes_of(self.left, self.merged)
-
-    @property
-    def wanted(self) -> tuple[str, ...]:
-        return axes_of(self.right, self.merged)
-
-    def meaning(self, pattern: str) -> str:
-        """The same for patterns that differ only in names that the call does not pass."""
-        numbers: dict[str, str] = {}
-        return re.sub(
-            r"\w+", lambda n: n[0] if n[0] in self.given else numbers.setdefault(n[0], str(len(numbers))), pattern
-        )
-
-    def wrong_turns(self) -> list[Wrong]:
-        """The mistakes that mean something else than what is asked, and than each other."""
-        seen = {self.meaning(self.pattern)}
-        wrong = []
-        for mistake in (*self.extra, *self.mistakes()):
-            if (meaning := self.meaning(str(mistake.answer))) not in seen:
-                seen.add(meaning)
-                wrong.append(mistake)
-        return wrong
-
-    def mistakes(self) -> Iterator[Wrong]:
-        for bracket in self.merged:
-            names = bracket.strip("()").split()
-            for slow, fast in pairwise(names):
-                yield Wrong(
-                    "layout-swapped",
-                    self.pattern.replace(bracket, swapped(bracket, slow, fast)),
-                    f"You merge {slow} and {fast} the wrong way round. In brackets the first name changes slowest: "
-                    f"({slow} {fast}) goes all through {fast} before {slow} moves on by one.",
-                )
-        side = self.right if "(" in self.left else self.left
-        names = [
-            name for name in ("qkv", "group", "batch", "seq", self.word, "d_head") if name in re.findall(r"\w+", side)
-        ]
-        for a, b in combinations(names, 2):
-            name = "-".join([{"d_head": "dim", self.word: "head"}.get(axis, axis) for axis in (a, b)]) + "-swapped"
-            if "(" in self.left:
-                yield Wrong(
-                    name,
-                    f"{self.left} -> {swapped(self.right, a, b)}",
-                    f"Your result has {a} and {b} the wrong way round. Its axes are to be {shown(self.wanted)}.",
-                )
-            else:
-                yield Wrong(
-                    name,
-                    f"{swapped(self.left, a, b)} -> {self.right}",
-                    f"You read {a} and {b} the wrong way round. einops goes by position, so the left side names the "
-                    f"axes as they are stored: {shown(self.stored)}.",
-                )
+    def drawn(self, rng: Rng) -> Pattern:
+        """Heads to be taken apart, or to be put together."""
+        together, apart = rng.pick(self.together), rng.pick(self.apart)
+        made = {name: rng.pick(orders) for name, orders in self.made.items()}
+        sizes = {name: rng.pick(several) for name, several in self.sizes.items()}
+        split = rng.chance()
+        stored, wanted = (together, apart) if split else (apart, together)
+        task = Pattern.named(stored, wanted, made, fixed={"qkv": 3}, tensor="x" if split else "z")
+        return replace(task, given=needed(rng, task.left, sizes))
 
 
-HEAD_MAJOR = "first all numbers of head 0, then all of head 1, and so on"
-DIM_MAJOR = "first number 0 of every head, then number 1 of every head, and so on"
-# The heads apart, and the same in words.
-APART = {
+VECTORS = ("batch seq d_model", "batch seq d_model", "seq batch d_model")
+PLAIN = Scene(
+    "",
+    VECTORS,
+    (
+        "batch head seq d_head",
+        "batch seq head d_head",
+        "head batch seq d_head",
+        "batch head d_head seq",
+        "seq batch head d_head",
+    ),
+    {"d_model": ("head d_head", "head d_head", "d_head head")},
+    {"head": (2, 3, 4, 6, 8)},
+)
+COMPOSED = (
+    PLAIN._replace(
+        story="`torch.bmm` takes one batch axis, so the heads go into it.",
+        apart=("rows seq d_head", "rows d_head seq", "seq rows d_head"),
+        made={**PLAIN.made, "rows": ("batch head", "head batch")},
+    ),
+    Scene(
+        "One projection makes queries, keys and values.",
+        ("batch seq d_fused", "seq batch d_fused"),
+        (
+            "qkv batch head seq d_head",
+            "qkv batch seq head d_head",
+            "batch head qkv seq d_head",
+            "qkv head batch seq d_head",
+            "batch qkv head seq d_head",
+            "qkv rows seq d_head",
+        ),
+        {
+            "d_fused": ("qkv head d_head", "head qkv d_head", "qkv d_head head", "head d_head qkv"),
+            "rows": ("batch head", "head batch"),
+        },
+        {"qkv": (3,), "head": (2, 4, 5, 6, 8)},
+    ),
+    Scene(
+        "In grouped-query attention the heads of a group share keys and values.",
+        VECTORS,
+        (
+            "batch group head seq d_head",
+            "batch head group seq d_head",
+            "group batch head seq d_head",
+            "group head batch seq d_head",
+            "batch seq group head d_head",
+        ),
+        {"d_model": ("group head d_head", "head group d_head", "group d_head head")},
+        {"group": (2, 3), "head": (4, 5)},
+    ),
+)
+HOLDS = {  # how an axis goes through what it is made of
+    "head d_head": "first all numbers of head 0, then all of head 1, and so on",
+    "d_head head": "first number 0 of every head, then number 1 of every head, and so on",
+    "batch head": "first all heads of the first sequence, then all of the second, and so on",
+    "head batch": "first head 0 of all sequences, then head 1 of all sequences, and so on",
+    "qkv head d_head": "first all queries, then all keys, then all values; in each, all numbers of head 0 come first, "
+    "then all of head 1, and so on",
+    "qkv d_head head": "first all queries, then all keys, then all values; in each, number 0 of every head comes "
+    "first, then number 1, and so on",
+    "head qkv d_head": "first the query, key and value of head 0, then those of head 1, and so on",
+    "head d_head qkv": "first all of head 0, then all of head 1, and so on; in each, number 0 of query, key and value "
+    "comes first, then number 1 of all three, and so on",
+    "group head d_head": "first all heads of group 0, then all of group 1, and so on, each head d_head numbers in a "
+    "row",
+    "head group d_head": "first head 0 of every group, then head 1 of every group, and so on, each head d_head numbers "
+    "in a row",
+    "group d_head head": "first all of group 0, then all of group 1, and so on; in each, number 0 of every head comes "
+    "first, then number 1, and so on",
+}
+STORED = {  # what is stored, in words
     "batch head seq d_head": "for each sequence and, within it, each head, a matrix with a row of d_head numbers per "
     "token",
-    "batch seq head d_head": "for each sequence and, within it, each token, a matrix with a row of d_head numbers "
-    "per head",
+    "batch seq head d_head": "for each sequence and, within it, each token, a matrix with a row of d_head numbers per "
+    "head",
     "head batch seq d_head": "for each head and, within it, each sequence, a matrix with a row of d_head numbers per "
     "token",
     "batch head d_head seq": "for each sequence and, within it, each head, a matrix with a row for each of the d_head "
     "dimensions and a column per token",
     "seq batch head d_head": "for each token position and, within it, each sequence, a matrix with a row of d_head "
     "numbers per head",
-}
-TOGETHER = {
-    "batch seq": "for each sequence and, within it, each token, one vector",
-    "seq batch": "for each token position and, within it, each sequence, one vector",
+    "batch seq d_model": "for each sequence and, within it, each token, one vector",
+    "seq batch d_model": "for each token position and, within it, each sequence, one vector",
 }
 
 
-@dataclass(frozen=True)
-class Layout:
-    """How heads are stored together and apart."""
-
-    together: str
-    apart: str
-    dim_major: bool
-    count: int
-
-    @property
-    def bracket(self) -> str:
-        return "(d_head head)" if self.dim_major else "(head d_head)"
-
-    @property
-    def order(self) -> str:
-        return DIM_MAJOR if self.dim_major else HEAD_MAJOR
-
-    def split(self) -> Heads:
-        return Heads(
-            "x", f"{self.together} {self.bracket}", self.apart, {"head": self.count}, {self.bracket: "d_model"}
-        )
-
-    def merge(self) -> Heads:
-        return Heads("z", self.apart, f"{self.together} {self.bracket}", {}, {self.bracket: "d_model"})
+SHORT = {"heads": "head", "d_head": "dim"}
 
 
-def layout(rng: Rng) -> Layout:
-    together = "batch seq" if rng.chance(0.7) else "seq batch"
-    return Layout(together, rng.pick(tuple(APART)), rng.chance(0.35), rng.pick((2, 3, 4, 6, 8)))
+def holding(task: Pattern) -> str:
+    return " ".join([f"`{name}` holds {HOLDS[' '.join(axis)]}." for axis, name in task.merged.items()])
 
 
-def named(how: Layout, task: Heads) -> str:
-    """Level 1: every axis by name."""
-    if task.given:
-        return (
-            f"`x` has the axes {shown(task.stored)}. Each d_model vector holds {how.count} heads of d_head numbers: "
-            f"{how.order}.\n\nTake the heads apart. The result has the axes {shown(task.wanted)}."
-        )
+def mistakes(task: Pattern) -> Iterator[Variant]:
+    for axis in task.merged:
+        for slow, fast in pairwise(axis):
+            new = swapped((axis,), slow, fast)[0]
+            yield Variant(
+                "layout-swapped",
+                replaced(task.left, axis, new),
+                replaced(task.right, axis, new),
+                f"You merge {slow} and {fast} the wrong way round. In brackets the first name changes slowest: "
+                f"({slow} {fast}) goes all through {fast} before {slow} moves on by one.",
+            )
+    names = ("qkv", "group", "batch", "seq", "head", "heads", "d_head")
+    for a, b in combinations([name for name in names if name in names_in(task.left)], 2):
+        turn = f"{SHORT.get(a, a)}-{SHORT.get(b, b)}-swapped"
+        if task.tensor == "x":
+            because = f"Your result has {a} and {b} the wrong way round. Its axes are to be {axes_of(task.wanted)}."
+            yield Variant(turn, task.left, swapped(task.right, a, b), because)
+        else:
+            because = (
+                f"You read {a} and {b} the wrong way round. einops goes by position, so the left side names the axes "
+                f"as they are stored: {axes_of(task.stored)}."
+            )
+            yield Variant(turn, swapped(task.left, a, b), task.right, because)
+
+
+def named(story: str, task: Pattern) -> str:
+    """Levels 1 and 3: every axis by name."""
+    do = "Take the heads apart" if task.tensor == "x" else "Put the heads together"
     return (
-        f"`z` has the axes {shown(task.stored)}. Put the heads together again: each d_model vector holds "
-        f"{how.order}.\n\nThe result has the axes {shown(task.wanted)}."
-    )
+        f"{story} `{task.tensor}` has the axes {axes_of(task.stored)}.\n\n{do}: the result has the axes "
+        f"{axes_of(task.wanted)}. {holding(task)}"
+    ).strip()
 
 
-def in_words(how: Layout, task: Heads) -> str:
+def in_words(task: Pattern) -> str:
     """Level 2: what is stored, and what is wanted."""
-    if task.given:
+    [axis] = task.merged
+    stored, wanted = STORED[" ".join(task.stored)], STORED[" ".join(task.wanted)]
+    if task.tensor == "x":
         return (
-            f"`x` holds, {TOGETHER[how.together]}. Each vector is made of {how.count} heads of d_head numbers: "
-            f"{how.order}.\n\nWanted, {APART[how.apart]}.\n\nThe number of heads is passed as `head`."
+            f"`x` holds, {stored}. Each vector is made of {task.given['head']} heads of d_head numbers: "
+            f"{HOLDS[' '.join(axis)]}.\n\nWanted, {wanted}.\n\nThe number of heads is passed as `head`."
         )
-    return f"`z` holds, {APART[how.apart]}.\n\nWanted, {TOGETHER[how.together]}: {how.order}."
+    return f"`z` holds, {stored}.\n\nWanted, {wanted}: {HOLDS[' '.join(axis)]}."
 
 
-def as_code(rng: Rng, how: Layout, task: Heads) -> str:
+def as_code(rng: Rng, task: Pattern) -> str:
     """Level 2: torch code that does it."""
-    apart = how.apart.split()
-    inner = ["d_head", "head"] if how.dim_major else ["head", "d_head"]
-    flat = [*how.together.split(), *inner]
+    code, given = as_torch(task), list(task.given.items())
+    apart, together = (task.wanted, task.left) if given else (task.stored, task.right)
     at = apart.index("head")
-    plain = (
-        not how.dim_major and [a for a in apart if a != "head"] == [*how.together.split(), "d_head"] and rng.chance(0.7)
-    )
-    if task.given:
-        order = ", ".join(str(flat.index(axis)) for axis in apart)
-        sizes = f"-1, {how.count}" if how.dim_major else f"{how.count}, -1"
-        code = f"x.unflatten(-1, ({sizes})).permute({order})"
-        if plain:
-            code = f"torch.stack(x.chunk({how.count}, dim=-1), dim={at})"
-        ending = f"The pattern names the axis of {how.count} heads `head`; the call passes `head={how.count}`."
-    else:
-        order = ", ".join(str(apart.index(axis)) for axis in flat)
-        code = f"torch.cat(z.unbind({at}), dim=-1)" if plain else f"z.permute({order}).flatten(-2)"
-        ending = ""
-    return (
-        f"Write what this does as one pattern:\n\n```python\n{code}\n```\n\n"
-        f"`{task.tensor}` has the axes {shown(task.stored)}. {ending}"
-    ).rstrip()
+    if names_in(together) == [*apart[:at], *apart[at + 1 : -1], "head", apart[-1]] and rng.chance(0.7):
+        code = f"torch.cat(z.unbind({at}), dim=-1)"
+        if given:
+            code = f"torch.stack(x.chunk({task.given['head']}, dim=-1), dim={at})"
+    passed = [f"The axis of {size} heads is called `{name}`; the call passes `{name}={size}`." for name, size in given]
+    return " ".join([code_question(code, task), *passed])
 
 
-def as_written(rng: Rng) -> tuple[str, Heads]:
-    """The pattern that people write first, which raises."""
+def as_written(rng: Rng) -> tuple[str, Pattern, Variant]:
+    """The pattern that people write first, which raises, and the one that they mean."""
     count, apart = rng.pick((12, 12, 8, 4)), rng.pick(("batch seq heads d_head", "batch heads seq d_head"))
-    order, bracket = (HEAD_MAJOR, "(heads d_head)") if rng.chance(0.7) else (DIM_MAJOR, "(d_head heads)")
-    written = f"batch seq d_model -> {apart}"
-    task = Heads(
-        "x", f"batch seq {bracket}", apart, {"heads": count}, {bracket: "d_model"}, "heads",
-        [Wrong("not-split", written, "d_model is on the left alone, and d_head on the right alone. einops splits "
-          "only what the left side shows in brackets; every name stands on both sides.")],
-    )  # fmt: skip
+    inner = rng.pick(("heads d_head", "heads d_head", "d_head heads"))
+    task = Pattern.named("batch seq d_model", apart, {"d_model": inner}, given={"heads": count})
+    wrong = Variant(
+        "not-split",
+        plain(task.stored),
+        task.right,
+        "d_model is on the left alone, and d_head on the right alone. einops splits only what the left side shows in "
+        "brackets; every name stands on both sides.",
+    )
+    line = f"rearrange(x, 'batch seq d_model -> {apart}', heads={count})"
     return (
-        f"This line raises an error:\n\n```python\nrearrange(x, '{written}', heads={count})\n```\n\n"
-        f"It was meant to cut each d_model vector into {count} heads, as the right side says. The vector holds "
-        f"{order}.\n\nWrite the pattern that was meant."
-    ), task
+        fenced("This line raises an error:", line)
+        + (
+            f"\n\nIt was meant to cut each d_model vector into {count} heads, as the right side says. The vector holds "
+            f"{HOLDS[inner.replace('heads', 'head')]}.\n\nWrite the pattern that was meant."
+        ),
+        task,
+        wrong,
+    )
 
 
-def fused(rng: Rng) -> tuple[str, Heads]:
-    """Queries, keys and values from one projection."""
-    count = rng.pick((2, 4, 5, 6, 8))
-    layouts = {
-        "(qkv head d_head)": "all queries, then all keys, then all values; each of them is first all of head 0, then "
-        "all of head 1, and so on",
-        "(head qkv d_head)": "the query, key and value of head 0, then those of head 1, and so on",
-        "(qkv d_head head)": f"all queries, then all keys, then all values; each of them is {DIM_MAJOR}",
-    }
-    bracket = rng.pick(tuple(layouts))
-    right = rng.pick(("qkv batch head seq d_head", "qkv batch seq head d_head", "batch head qkv seq d_head"))
-    task = Heads("x", f"batch seq {bracket}", right, {"qkv": 3, "head": count}, {bracket: "d_fused"})
-    return (
-        f"`x` has the axes {shown(task.stored)}. One projection made queries, keys and values of {count} heads: each "
-        f"d_fused vector holds {layouts[bracket]}.\n\nTake them apart. The result has the axes {shown(task.wanted)}."
-    ), task
-
-
-def folded(rng: Rng) -> tuple[str, Heads]:
-    """Heads moved into the batch axis, or back out of it, as bmm needs it."""
-    how = layout(rng)
-    batches = {
-        "(batch head)": "the first sequence's heads one after the other, then the second's",
-        "(head batch)": "head 0 of all sequences, then head 1 of all sequences",
-    }
-    bracket = rng.pick(tuple(batches))
-    apart, vectors = f"{bracket} seq d_head", f"{how.together} {how.bracket}"
-    merged = {how.bracket: "d_model", bracket: "rows"}
-    if rng.chance():
-        task = Heads("x", vectors, apart, {"head": how.count}, merged)
-        return (
-            f"`torch.bmm` takes one batch axis, so the heads go into it. `x` has the axes {shown(task.stored)}; each "
-            f"d_model vector holds {how.count} heads: {how.order}.\n\nThe result has the axes {shown(task.wanted)}. "
-            f"Its rows are {batches[bracket]}, and so on."
-        ), task
-    task = Heads("z", apart, vectors, {"head": how.count}, merged)
-    return (
-        f"`torch.bmm` has left the {how.count} heads in the batch axis: `z` has the axes {shown(task.stored)}, and "
-        f"its rows are {batches[bracket]}, and so on.\n\nThe result has the axes {shown(task.wanted)}; each d_model "
-        f"vector holds {how.order}."
-    ), task
-
-
-def grouped(rng: Rng) -> tuple[str, Heads]:
-    """Heads in groups that share keys."""
-    count, size = rng.distinct(2, 2, 5)
-    layouts = {
-        "(group head d_head)": "all heads of group 0, then all heads of group 1, and so on",
-        "(head group d_head)": "head 0 of every group, then head 1 of every group, and so on",
-    }
-    bracket = rng.pick(tuple(layouts))
-    vectors = f"batch seq {bracket}"
-    apart = rng.pick(("batch group head seq d_head", "group batch head seq d_head", "batch seq group head d_head"))
-    text = f"{layouts[bracket]}; every head is d_head numbers in a row"
-    if bracket == "(group head d_head)" and apart.startswith("batch seq"):
-        apart = "batch group seq head d_head"
-    if rng.chance():
-        task = Heads("x", vectors, apart, {"group": count, "head": size}, {bracket: "d_model"})
-        return (
-            f"Grouped-query attention has {count} groups of {size} heads. `x` has the axes {shown(task.stored)}; each "
-            f"d_model vector holds {text}.\n\nTake it apart. The result has the axes {shown(task.wanted)}."
-        ), task
-    task = Heads("z", apart, vectors, {}, {bracket: "d_model"})
-    return (
-        f"Grouped-query attention ends with `z`, whose axes are {shown(task.stored)}. Put the heads together: each "
-        f"d_model vector holds {text}.\n\nThe result has the axes {shown(task.wanted)}."
-    ), task
-
-
-def heads_task(rng: Rng) -> tuple[str, Heads]:
-    if rng.level == 3:  # noqa: PLR2004 -- the highest level
-        return rng.pick((fused, folded, grouped))(rng)
-    if rng.chance(0.25 if rng.level == 1 else 0.15):
-        return as_written(rng)
-    how = layout(rng)
-    task = how.merge() if rng.chance() else how.split()
-    if rng.level == 1:
-        return named(how, task), task
-    return (as_code(rng, how, task) if rng.chance() else in_words(how, task)), task
-
-
-def posed(prompt: str, task: Heads, *, axes_told: bool) -> WritePattern:
-    return WritePattern(
-        prompt=prompt,
-        tensor=Tensor(task.tensor, task.stored),
-        output=task.wanted,
-        pattern=task.pattern,
-        given=task.given,
-        derived={name: product(bracket) for bracket, name in task.merged.items()},
-        axes_told=axes_told,
+def posed(prompt: str, task: Pattern, *first: Variant, axes_told: bool) -> WritePattern:
+    puzzle = task.posed(
+        prompt,
+        [*first, *mistakes(task)],
         hints=[
             (
                 "Left of the arrow stand the axes as they are stored, right of it as they are wanted. The same names "
@@ -327,12 +238,18 @@ def posed(prompt: str, task: Heads, *, axes_told: bool) -> WritePattern:
         why="In an einops pattern, brackets on the left decompose an axis and brackets on the right compose one. "
         "Inside them the first name is the outermost and changes slowest, as in a reshape of a contiguous tensor. "
         "All sizes but one of a decomposed axis must be passed. Names mean nothing to einops: it goes by position.",
-        wrong=task.wrong_turns(),
     )
+    return replace(puzzle, axes_told=axes_told)
 
 
-@drill(after=["einops.split"], levels=3, lesson="Einops and einsum")
+@drill(after=["einops.split"], levels=3, lesson="Einops and einsum", structures=(28, 28, 150))
 def split_heads(rng: Rng) -> WritePattern:
     """Split d_model into heads, and merge them back."""
-    prompt, task = heads_task(rng)
-    return posed(prompt, task, axes_told=rng.level > 1)
+    told = rng.level > 1
+    if rng.level < THIRD and rng.chance(0.25 if rng.level == 1 else 0.15):
+        return posed(*as_written(rng), axes_told=told)
+    scene = rng.pick(COMPOSED) if rng.level == THIRD else PLAIN
+    task = scene.drawn(rng)
+    if rng.level == SECOND:
+        return posed(as_code(rng, task) if rng.chance() else in_words(task), task, axes_told=told)
+    return posed(named(scene.story, task), task, axes_told=told)

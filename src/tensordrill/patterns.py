@@ -1,16 +1,19 @@
-"""An einops call as data: the axes of both sides, the same call as torch and as a loop, and what people mistake."""
+"""An einops call as data: the axes of both sides, and the same call as torch and as a loop."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache
+from math import prod
 from typing import NamedTuple
 
 from tensordrill.contraction import axes_of, having, listed
 from tensordrill.puzzles import Tensor, WritePattern, Wrong
+from tensordrill.puzzles.pattern import render_call
 from tensordrill.rng import Rng
 
 Axis = tuple[str, ...]  # the names of one axis of a pattern: several in brackets, none for 1
 Side = tuple[Axis, ...]
+PRIMES = (101, 103, 107, 109, 113, 127, 131, 137, 139)
 
 
 class Variant(NamedTuple):
@@ -46,6 +49,11 @@ def replaced(side: Side, old: Axis, new: Axis) -> Side:
     return tuple([new if axis == old else axis for axis in side])
 
 
+def side_of(names: str, made: Mapping[str, str]) -> Side:
+    """`side_of("batch d_model", {"d_model": "head d_head"})` is `(("batch",), ("head", "d_head"))`."""
+    return tuple([tuple(made.get(name, name).split()) for name in names.split()])
+
+
 def along(axis: Axis) -> str:
     """How a merged axis is laid out, in words."""
     if len(axis) == 2:  # noqa: PLR2004 -- with three, slowest and fastest are not all
@@ -73,6 +81,30 @@ class Pattern:
     reduction: str = ""
     tensor: str = "x"
 
+    @classmethod
+    def named(
+        cls,
+        stored: str,
+        wanted: str,
+        made: Mapping[str, str],
+        *,
+        given: Mapping[str, int] | None = None,
+        fixed: Mapping[str, int] | None = None,
+        tensor: str = "x",
+    ) -> "Pattern":
+        """A rearrangement between axes, and what those with several names are made of, slowest first.
+
+        `Pattern.named("batch d_model", "batch head d_head", {"d_model": "head d_head"}, given={"head": 4})`
+        """
+        return cls(
+            left=side_of(stored, made),
+            right=side_of(wanted, made),
+            given=given or {},
+            fixed=fixed or {},
+            merged={tuple(made[name].split()): name for name in f"{stored} {wanted}".split() if name in made},
+            tensor=tensor,
+        )
+
     @property
     def stored(self) -> list[str]:
         return self.called(self.left)
@@ -85,23 +117,28 @@ class Pattern:
         """What the axes are called where they are not taken apart; an axis of size 1 is called unit."""
         return [self.merged.get(axis, axis[0] if axis else "unit") for axis in side]
 
+    def back(self, rng: Rng, sizes: Mapping[str, int], tensor: str = "x") -> "Pattern":
+        """The way back, which passes what it needs of the way there's sizes and of these."""
+        given = needed(rng, self.right, {**sizes, **self.given})
+        fixed = {**self.fixed, **self.given}
+        return replace(self, left=self.right, right=self.left, given=given, fixed=fixed, tensor=tensor)
+
     def lettered(self, rng: Rng) -> "Pattern":
         """The same with a letter for each name, as a loop has them, in no telling order."""
         names = list(dict.fromkeys(names_in(self.left) + names_in(self.right)))
         letters = dict(zip(names, rng.shuffled("ijklmnp"[: len(names)]), strict=True))
-        return Pattern(
+        return replace(
+            self,
             left=renamed(self.left, letters),
             right=renamed(self.right, letters),
             given={letters[name]: size for name, size in self.given.items()},
             merged={tuple([letters[name] for name in axis]): name for axis, name in self.merged.items()},
             fixed={letters[name]: size for name, size in self.fixed.items()},
-            operation=self.operation,
-            reduction=self.reduction,
-            tensor=self.tensor,
         )
 
     def posed(self, prompt: str, mistakes: Iterable[Variant], hints: Sequence[str], why: str) -> WritePattern:
-        derived = {name: str(size) for name, size in self.fixed.items() if name not in self.given}
+        there = {*names_in(self.left), *names_in(self.right)} - set(self.given)
+        derived = {name: str(size) for name, size in self.fixed.items() if name in there}
         derived |= {name: " * ".join(sorted(axis)) for axis, name in self.merged.items()}
         if () in self.right:
             derived["unit"] = "1"
@@ -119,6 +156,11 @@ class Pattern:
             wrong=self.distinct(mistakes),
         )
 
+    def call(self, left: Side, right: Side) -> str:
+        """The call with a pattern of these sides."""
+        pattern = f"{spelled(left)} -> {spelled(right)}"
+        return render_call(self.operation, self.tensor, pattern, self.reduction, self.given)
+
     def distinct(self, mistakes: Iterable[Variant]) -> list[Wrong]:
         """The mistakes as wrong turns, without those that mean what is asked, or what one before them means."""
         seen = [self.meaning(self.left, self.right)]
@@ -130,32 +172,102 @@ class Pattern:
         return wrong
 
     def meaning(self, left: Side, right: Side) -> object:
-        """The same for patterns that do the same: names do not matter, but the sizes of those in brackets do."""
-        left, right = fused(left, right)
-        sizes = {**self.fixed, **self.given}
-        whole = {axis[0] for axis in left if len(axis) == 1}
-        numbers: dict[str, int] = {}
-        return [
-            [
-                [(numbers.setdefault(name, len(numbers)), None if name in whole else sizes.get(name)) for name in axis]
-                for axis in side
-            ]
-            for side in (left, right)
+        """The same for patterns that do the same to the tensor, whatever their names are.
+
+        Where the sizes forbid it, einops raises; what counts then is what it does where all free sizes are equal, as on
+        one of the hidden instances.
+        """
+        return self._walk(left, right, self._totals) or self._walk(left, right, self._equal_totals) or (left, right)
+
+    def _walk(self, left: Side, right: Side, totals: tuple[int, ...]) -> object | None:
+        """How the axes of the result walk through the tensor, and those that are reduced; None where einops raises.
+
+        Each is a list of sizes and strides, outermost first. Sizes of 1, and what is taken apart and put together
+        again, leave no trace.
+        """
+        if (steps := _steps(left, totals, tuple(self.given.items()))) is None:
+            return None
+        kept = names_in(right)
+        new = [name for name in kept if name not in steps]
+        gone = len(kept) < len(steps) + len(new)
+        if (
+            (gone and self.operation != "reduce")
+            or (new and self.operation != "repeat")
+            or set(new) - self.given.keys()
+        ):
+            return None
+        steps = {**steps, **{name: (self.given[name], 0) for name in new}} if new else steps
+        reduced = [step for name, step in steps.items() if name not in kept] if gone else []
+        return [*[_runs([steps[name] for name in axis]) for axis in right], _runs(reduced[::-1])]
+
+    @cached_property
+    def _totals(self) -> tuple[int, ...]:
+        """Sizes of the tensor's axes where those that nobody is told are large primes."""
+        free = [name for name in names_in(self.left) if name not in self.given and name not in self.fixed]
+        return self._sized(dict(zip(free, PRIMES, strict=False)))
+
+    @cached_property
+    def _equal_totals(self) -> tuple[int, ...]:
+        return self._sized(dict.fromkeys(names_in(self.left), next(iter(self.given.values()), 3)))
+
+    def _sized(self, free: Mapping[str, int]) -> tuple[int, ...]:
+        sizes = {**free, **self.fixed, **self.given}
+        return tuple([prod([sizes[name] for name in axis]) for axis in self.left])
+
+
+@lru_cache(maxsize=256)  # most mistakes are on the right alone
+def _steps(
+    left: Side, totals: tuple[int, ...], given: tuple[tuple[str, int], ...]
+) -> Mapping[str, tuple[int, int]] | None:
+    """Size and stride of each name, the last first; None where the axes have not these sizes."""
+    if len(left) != len(totals):
+        return None
+    known = dict(given)
+    steps: dict[str, tuple[int, int]] = {}
+    stride = 1
+    for axis, total in zip(left[::-1], totals[::-1], strict=True):
+        told = [known[name] for name in axis if name in known]
+        rest, over = divmod(total, prod(told))
+        if over or len(axis) > len(told) + 1 or (len(axis) == len(told) and rest > 1):
+            return None
+        for name in axis[::-1]:
+            size = known.get(name, rest)
+            steps[name] = size, stride
+            stride *= size
+    return steps
+
+
+def _runs(steps: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Sizes and strides, outermost first, with neighbours that walk on from one another as one."""
+    runs: list[tuple[int, int]] = []
+    for size, stride in steps:
+        if runs and runs[-1][1] == size * stride:
+            runs[-1] = runs[-1][0] * size, stride
+        elif size > 1:
+            runs.append((size, stride))
+    return runs
+
+
+def needed(rng: Rng, side: Side, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes that a call must pass to take the axes of that side apart: in each bracket all but one.
+
+    At most one name of a bracket has no size here; where all have one, chance says which is not passed.
+    """
+    passed: dict[str, int] = {}
+    for axis in [axis for axis in side if len(axis) > 1]:
+        free = [name for name in axis if name not in sizes] or [rng.pick(axis)]
+        passed |= {name: sizes[name] for name in axis if name != free[0]}
+    return dict(sorted(passed.items()))  # the order of a bracket is for the learner to say
+
+
+def fastest_first(it: Pattern, side: Side) -> str:
+    """How the merged axes of a side are ordered: `In patch, w changes fastest, then h.`."""
+    return " ".join(
+        [
+            f"In `{it.merged[axis]}`, {axis[-1]} changes fastest, then {', then '.join(axis[-2::-1])}."
+            for axis in side
+            if len(axis) > 1
         ]
-
-
-def fused(left: Side, right: Side) -> tuple[Side, Side]:
-    """The same without what is taken apart and put together again: `(a b) c -> c (a b)` is `a c -> c a`."""
-    there = {pair for axis in right for pair in pairwise(axis)}
-    for pair in [pair for axis in left for pair in pairwise(axis) if pair in there]:
-        left, right = _joined(left, *pair), _joined(right, *pair)
-    return left, right
-
-
-def _joined(side: Side, a: str, b: str) -> Side:
-    """Two neighbours as one, called by both names; the first may be several already."""
-    return tuple(
-        [tuple([f"{name} {b}" if name.split()[-1] == a else name for name in axis if name != b]) for axis in side]
     )
 
 
@@ -231,34 +343,3 @@ def grouped(names: Sequence[str], counts: Sequence[int]) -> Side:
     """The names, so many at a time."""
     rest = iter(names)
     return tuple([tuple([next(rest) for _ in range(count)]) for count in counts])
-
-
-def bracket_variants(it: Pattern) -> Iterator[Variant]:
-    """Brackets of either side with their names in another order."""
-    for axis in it.merged:
-        slow, fast = axis[0], axis[-1]
-        yield Variant(
-            "merged-backwards",
-            replaced(it.left, axis, axis[::-1]),
-            replaced(it.right, axis, axis[::-1]),
-            f"You have {it.merged[axis]} the wrong way round. In brackets the first name changes slowest, here "
-            f"{slow}, and the last fastest, here {fast}.",
-        )
-    for axis in it.merged:
-        for a, b in pairwise(axis) if len(axis) > 2 else ():  # noqa: PLR2004 -- two are turned round as a whole
-            new = tuple({a: b, b: a}.get(name, name) for name in axis)
-            yield Variant(
-                "bracket-order",
-                replaced(it.left, axis, new),
-                replaced(it.right, axis, new),
-                f"In your brackets {a} and {b} are the wrong way round: {a} changes more slowly.",
-            )
-
-
-def order_variants(it: Pattern) -> Iterator[Variant]:
-    for (i, one), (j, other) in pairwise(enumerate(it.right)):
-        right = (*it.right[:i], other, one, *it.right[j + 1 :])
-        a, b = it.wanted[i], it.wanted[j]
-        yield Variant(
-            "output-order", it.left, right, f"Your result has {a} and {b} the wrong way round: {a} comes first."
-        )

@@ -6,30 +6,42 @@ from collections.abc import Callable
 import einops
 import pytest
 import torch
-from tensordrill.drills.einops import Heads, posed
+from tensordrill.drills.einops import posed
 
+from tensordrill.authoring import Pattern, Variant, plain
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge
-from tensordrill.puzzles import WritePattern, Wrong
+from tensordrill.puzzles import WritePattern
 
 RAISED, SHAPE, VALUE, SLIP = Status.RAISED, Status.WRONG_SHAPE, Status.WRONG_VALUE, Status.UNPARSABLE
 
+
+def asked(task: Pattern, *first: Variant) -> WritePattern:
+    puzzle: WritePattern = posed("", task, *first, axes_told=False)
+    return puzzle
+
+
 WRITTEN = "batch seq d_model -> batch seq heads d_head"
-SPLIT = Heads("x", "batch seq (head d_head)", "batch head seq d_head", {"head": 4}, {"(head d_head)": "d_model"})
-MERGE = Heads("z", "batch head seq d_head", "batch seq (head d_head)", {}, {"(head d_head)": "d_model"})
-LESSON = Heads(
-    "x", "batch seq (heads d_head)", "batch seq heads d_head", {"heads": 12}, {"(heads d_head)": "d_model"}, "heads",
-    [Wrong("not-split", WRITTEN, "It is not split.")],
-)  # fmt: skip
-FUSED = Heads(
-    "x", "batch seq (qkv head d_head)", "qkv batch head seq d_head", {"qkv": 3, "head": 2},
-    {"(qkv head d_head)": "d_fused"},
-)  # fmt: skip
-ROWS = Heads(
-    "z", "(batch head) seq d_head", "batch seq (head d_head)", {"head": 4},
-    {"(head d_head)": "d_model", "(batch head)": "rows"},
-)  # fmt: skip
+HEADS = {"d_model": "head d_head"}
+SPLIT = asked(Pattern.named("batch seq d_model", "batch head seq d_head", HEADS, given={"head": 4}))
+MERGE = asked(Pattern.named("batch head seq d_head", "batch seq d_model", HEADS, tensor="z"))
+LESSON = asked(
+    Pattern.named("batch seq d_model", "batch seq heads d_head", {"d_model": "heads d_head"}, given={"heads": 12}),
+    Variant(
+        "not-split", plain(["batch", "seq", "d_model"]), plain(["batch", "seq", "heads", "d_head"]), "It is not split."
+    ),
+)
+FUSED = asked(
+    Pattern.named(
+        "batch seq d_fused", "qkv batch head seq d_head", {"d_fused": "qkv head d_head"}, given={"qkv": 3, "head": 2}
+    )
+)
+ROWS = asked(
+    Pattern.named(
+        "rows seq d_head", "batch seq d_model", {**HEADS, "rows": "batch head"}, given={"head": 4}, tensor="z"
+    )
+)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +68,8 @@ ROWS = Heads(
         (ROWS, "rearrange(z, '(b h) s d -> b s (h d)', h=4)"),
     ],
 )
-def test_what_means_the_same_is_right(judge: Judge, task: Heads, answer: str) -> None:
-    verdict = judge.grade(posed("", task, axes_told=False), answer)
+def test_what_means_the_same_is_right(judge: Judge, task: WritePattern, answer: str) -> None:
+    verdict = judge.grade(task, answer)
     assert verdict.correct, verdict.feedback
 
 
@@ -94,9 +106,9 @@ def test_what_means_the_same_is_right(judge: Judge, task: Heads, answer: str) ->
     ],
 )
 def test_what_means_something_else_is_named(
-    judge: Judge, task: Heads, answer: str, status: Status, turn: str | None
+    judge: Judge, task: WritePattern, answer: str, status: Status, turn: str | None
 ) -> None:
-    verdict = judge.grade(posed("", task, axes_told=False), answer)
+    verdict = judge.grade(task, answer)
     assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
 
 

@@ -12,8 +12,12 @@ _ASSIGNED = re.compile(r"\A\s*\w+\s*=(?=\s*[\w.]+\()")  # a whole line was typed
 
 @dataclass(frozen=True)
 class Call:
-    """The pieces of a call: its strings, the names of its operands in order, and its whole-number keywords."""
+    """The pieces of a call: its strings, the names of its operands in order, and its whole-number keywords.
 
+    `module` is what stands before the function's name: `einops`, or nothing.
+    """
+
+    module: str
     function: str
     strings: tuple[str, ...]
     operands: tuple[str, ...]
@@ -28,7 +32,7 @@ def read_call(text: str, *, functions: Collection[str], operands: Collection[str
     node = parse_expression(_ASSIGNED.sub("", text))
     if not isinstance(node, ast.Call):
         return None
-    function = ast.unparse(node.func).rpartition(".")[2]
+    module, _, function = ast.unparse(node.func).rpartition(".")
     if function not in functions:
         raise Slip(f"That calls {function}; call {' or '.join(functions)}, or type only the string.")
     strings, names = [], []
@@ -50,7 +54,7 @@ def read_call(text: str, *, functions: Collection[str], operands: Collection[str
                 raise Slip(f"{ast.unparse(keyword)} in that call is not a size that can be read.")
     if not strings:
         raise Slip("That call has no string among its arguments.")
-    return Call(function, tuple(strings), tuple(names), tuple(sizes))
+    return Call(module, function, tuple(strings), tuple(names), tuple(sizes))
 
 
 def parse_expression(text: str) -> ast.expr | None:
