@@ -285,13 +285,13 @@ def normalised(rng: Rng) -> WriteExpression:
             )
         )
         ask = (
-            "Subtract the mean from every entry, and divide what you get by the root of: the mean of its squares, plus "
-            f"{eps}. That is GroupNorm, without weights."
+            "Subtract the mean from every entry. Divide what you get by the root of a sum: the mean of its squares, "
+            f"and {eps}. That is GroupNorm, without weights."
         )
     else:
         ask = (
-            f"Divide every entry by the root of: the mean of squares, plus {eps}. That is RMSNorm, in groups, without "
-            "weights."
+            f"Divide every entry by the root of a sum: the mean of squares, and {eps}. That is RMSNorm, in groups, "
+            "without weights."
         )
     prompt = f"{about} {told(it)}\n\n{over} {ask}"
     return posed(it, prompt, whole(it.right), wrong, "any", RULED_OUT)

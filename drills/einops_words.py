@@ -240,7 +240,7 @@ SMALL = {"layer": 2}  # a result with five axes stays small enough to be compare
 
 @drill(after=["einsum.matmul"], levels=3, structures=(850, 880, 880))
 def einsum_words(rng: Rng) -> WriteEinsum:
-    """einops.einsum: axes with names instead of letters."""
+    """Axes with names instead of letters, in einops.einsum."""
     task = rng.pick(TASKS)
     it = stored(rng, task)
     net = it.net

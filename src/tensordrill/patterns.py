@@ -58,7 +58,7 @@ def along(axis: Axis) -> str:
     """How a merged axis is laid out, in words."""
     if len(axis) == 2:  # noqa: PLR2004 -- with three, slowest and fastest are not all
         slow, fast = axis
-        return f"first every {fast} of {slow} 0, then every {fast} of {slow} 1, and so on"
+        return f"first {slow} 0 for every {fast}, then {slow} 1 for every {fast}, and so on"
     return f"{axis[-1]} changes fastest, then {axis[-2]}, and {axis[0]} slowest"
 
 

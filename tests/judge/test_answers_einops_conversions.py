@@ -428,17 +428,17 @@ def test_contractions_in_words(judge: Judge, catalog: Catalog, level: int, seed:
 
 def group_forms(it: WriteExpression) -> tuple[dict[str, str], dict[str, str]] | None:
     """Right and wrong expressions by name, from the prompt alone; None where the question is a loop."""
-    told = re.search(r"Along `(\w+)` come first every (\w+) of (\w+) 0", it.prompt)
+    told = re.search(r"Along `(\w+)` come first (\w+) 0 for every (\w+),", it.prompt)
     if not told:
         return None
-    merged, fast, slow = told.groups()
+    merged, slow, fast = told.groups()
     axes = list(it.tensors[0].axes)
     at, rank = axes.index(merged), len(axes)
     group = re.search(r"entry of its (\w+), every|(?:mean|sum) of its (\w+), every|the same (\w+)", it.prompt)
     assert group
     name = next(found for found in group.groups() if found)
     inner = fast if name == slow else slow  # the member
-    eps = re.search(r"plus ([\d.]+)\.", it.prompt)
+    eps = re.search(r", and ([\d.]+)\.", it.prompt)
     apart = re.findall(r"the same ([\w, ]+?)[.)]|every ([\w ]+?) on its own", it.prompt)
     own = re.findall(r"\w+", " ".join("".join(pair) for pair in apart))
     dims = [i + (i > at) for i, axis in enumerate(axes) if axis != merged and axis not in own]

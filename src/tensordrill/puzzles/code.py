@@ -31,7 +31,7 @@ class WriteExpression(Puzzle):
     def face(self) -> Face:
         return Face(
             prompt=self.prompt,
-            how="one torch expression; it must not change its inputs",
+            how="one expression, with torch, F, np and einops at hand; it must not change its inputs",
             code=dedent(self.code) if self.code else None,
             tensors=tuple(self.tensors),
             sizes=self.sizes,

@@ -36,9 +36,9 @@ class WriteEinsum(Puzzle):
     @property
     def face(self) -> Face:
         names = [t.name for t in self.tensors]
-        how = "the equation, such as ij,jk->ik; axis names separated by spaces work too"
+        how = "the equation, such as xyz,w->zw; axis names separated by spaces work too"
         if self.words:
-            how = "axis names separated by spaces, such as row mid, mid col -> row col; letters work too"
+            how = "axis names separated by spaces, such as row col page, line -> page line; letters work too"
         return Face(
             prompt=self.prompt,
             how=how,
@@ -187,7 +187,7 @@ def read_equation(text: str, ranks: Sequence[int], *, words: bool = False) -> Eq
     Raises Slip where the text is no equation at all. What is merely wrong is left for torch to say.
     """
     if stray := sorted(set(_STRAY.findall(text.replace("->", "").replace("...", "")))):
-        raise Slip(f"An equation has axis names, commas, ... and ->, but no {' '.join(stray)}. Type it as ij,jk->ik.")
+        raise Slip(f"An equation has axis names, commas, ... and ->, but no {' '.join(stray)}. Type it as xyz,w->zw.")
     output = text.partition("->")[2]
     if "->" in output or "," in output:
         raise Slip("An equation has one arrow, and one output after it.")

@@ -72,7 +72,7 @@ class PredictShape(Prediction):
 
     kind = "shape"
     default_prompt = "What is the shape of `{ask}`?"
-    how = "the shape, such as (2, 3), or (4,) for one axis"
+    how = "the shape, such as (2, 3), (4,) for one axis, () for none"
 
     def read(self, text: str) -> Said:
         return prediction(read_shape, text, may_raise=self.may_raise)
