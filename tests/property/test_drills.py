@@ -18,7 +18,7 @@ from tensordrill.puzzles import Forbidden, Program, Said, Slip
 LEVELS = [(drill.id, level) for drill in built_in().values() for level in range(1, drill.levels + 1)]
 every_level = pytest.mark.parametrize(("name", "level"), LEVELS)
 seeds = st.integers(0, 2**63 - 1)
-few = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+few = settings(max_examples=2, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
