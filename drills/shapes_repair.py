@@ -10,7 +10,7 @@ Axes = tuple[str, ...]
 GUIDED, COMPOSED = 1, 3  # levels
 LETTERS = {
     "sample": "n", "feature": "f", "prompt": "b", "token": "t", "position": "s", "neuron": "d", "latent": "m",
-    "expert": "e", "head": "h", "query": "q", "key": "k", "image": "n", "channel": "c", "row": "i", "column": "j",
+    "expert": "e", "head": "h", "query": "i", "key": "j", "image": "n", "channel": "c", "row": "i", "column": "j",
     "game": "g", "layer": "l",
 }  # fmt: skip
 _NEARBY = 3  # other places that are looked at for each operand

@@ -46,6 +46,8 @@ def float32(value: float) -> float:
         (tensor(5.0, shape=()), tensor(5.0, shape=())),
         (tensor(shape=(0, 3)), tensor(shape=(0, 3))),
         (Scalar("float", 0.3), Scalar("float", 0.1 + 0.2)),
+        (Scalar("int", 3), Scalar("float", 3.0)),  # `count / 2` for `count // 2`
+        (Items("list", (Scalar("float", 2.0),)), Items("list", (Scalar("int", 2),))),
         (Items("list", (tensor(1.0),)), Items("list", (tensor(1.0),))),
         (Items("dict", (tensor(1.0),), ("w",)), Items("dict", (tensor(1.0),), ("w",))),
     ],
@@ -82,7 +84,8 @@ def test_the_same(expected: Value, got: Value) -> None:
         (tensor(INF), tensor(1e308), Status.WRONG_VALUE),
         (tensor(INF, 1.0), tensor(INF, 2.0), Status.WRONG_VALUE),
         (Scalar("int", 1), Scalar("bool", True), Status.WRONG_VALUE),
-        (Scalar("int", 1), Scalar("float", 1.0), Status.WRONG_VALUE),
+        (Scalar("int", 1), Scalar("float", 1.5), Status.WRONG_VALUE),
+        (Scalar("float", 0.0), Scalar("bool", False), Status.WRONG_VALUE),
         (Items("list", (tensor(1.0),)), Items("tuple", (tensor(1.0),)), Status.WRONG_VALUE),
         (Items("list", (tensor(1.0),)), Items("list", (tensor(1.0), tensor(1.0))), Status.WRONG_SHAPE),
         (Items("dict", (tensor(1.0),), ("w",)), Items("dict", (tensor(1.0),), ("b",)), Status.WRONG_SHAPE),
@@ -115,6 +118,7 @@ def test_an_honest_float32_softmax_passes_and_an_unstable_one_does_not() -> None
 
 
 def test_precision_counts_only_where_the_drill_is_about_dtypes() -> None:
+    assert status(Scalar("int", 1), Scalar("float", 1.0), dtypes_matter=True) is Status.WRONG_VALUE
     assert status(tensor(1.0), tensor(1.0, dtype="float32")) is None
     assert status(tensor(1.0), tensor(1.0, dtype="float32"), dtypes_matter=True) is Status.WRONG_DTYPE
 

@@ -44,7 +44,12 @@ def shown(drill: Drill, seed: int, level: int) -> dict[str, Any]:
 
 
 def solved(puzzle: Puzzle, judge: Judge) -> dict[str, Any]:
-    """The solution as `grade` accepts it, its reason, and every wrong turn. Runs torch where only that tells."""
+    """The solution as `grade` accepts it, its reason, and every wrong turn.
+
+    Runs torch where only that tells. Raises TensordrillError where the puzzle is at fault.
+    """
+    if problems := judge.certify(puzzle).problems:
+        raise TensordrillError(f"This puzzle is at fault: {problems[0]}", hint="`tensordrill drills check` says more.")
     texts = judge.wrong_answers(puzzle)
     return {
         "answer": judge.solution(puzzle),

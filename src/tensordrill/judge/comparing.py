@@ -75,7 +75,8 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
     def differs(status: Status, sentence: str, cells: frozenset[int] = frozenset()) -> Difference:
         return Difference(status, name, sentence, expected, got, cells)
 
-    if expected.kind != got.kind or type(expected) is not type(got):
+    numbers = not dtypes_matter and {expected.kind, got.kind} == {"int", "float"}  # Python's own 2 == 2.0 is true
+    if (expected.kind != got.kind and not numbers) or type(expected) is not type(got):
         return differs(Status.WRONG_VALUE, f"{_capital(name)} should be {_article(expected)}, and is {_article(got)}.")
     match expected, got:
         case TensorValue(), TensorValue():
@@ -87,7 +88,7 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
             if cells := unlike(expected.elements, got.elements, _TOLERANCES.get(got.dtype, _EXACT), slack):
                 return differs(Status.WRONG_VALUE, _count(name, len(cells), len(expected.elements)), cells)
         case Scalar(), Scalar():
-            tolerance = _TOLERANCES["float64"] if expected.kind == "float" else _EXACT
+            tolerance = _EXACT if expected.kind == got.kind != "float" else _TOLERANCES["float64"]
             if not _alike(expected.value, got.value, tolerance, slack):
                 return differs(Status.WRONG_VALUE, f"{_capital(name)} is {got.value}, not {expected.value}.")
         case Items(), Items():
