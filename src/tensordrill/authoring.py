@@ -13,6 +13,18 @@ up to an underscore: a long track has several modules (`einsum_axes.py`, `einsum
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from tensordrill.backward import (
+    ALONG,
+    BACKWARD_MISTAKES,
+    ENTRYWISE,
+    NESTED,
+    REDUCTIONS,
+    Derivative,
+    along_axis,
+    fill,
+    stretched,
+    summed_back,
+)
 from tensordrill.contraction import Contraction, Mistake, Terms, axes_of, having, listed, loop_nest
 from tensordrill.domain import MAX_LEVEL
 from tensordrill.gradients import (
@@ -146,14 +158,20 @@ def drill(
 
 
 __all__ = [
+    "ALONG",
+    "BACKWARD_MISTAKES",
     "CUT",
+    "ENTRYWISE",
     "FUNCTIONS",
+    "NESTED",
+    "REDUCTIONS",
     "Asked",
     "Axis",
     "Belief",
     "Choice",
     "Choose",
     "Contraction",
+    "Derivative",
     "Drill",
     "Edit",
     "FixLine",
@@ -182,6 +200,7 @@ __all__ = [
     "WritePattern",
     "Wrong",
     "along",
+    "along_axis",
     "as_torch",
     "axes_of",
     "axis_at",
@@ -194,6 +213,7 @@ __all__ = [
     "entries",
     "fastest_first",
     "fenced",
+    "fill",
     "floats",
     "grouped",
     "having",
@@ -222,6 +242,8 @@ __all__ = [
     "silent",
     "spell",
     "spelled",
+    "stretched",
+    "summed_back",
     "swapped",
     "tensor",
     "tensor_of",

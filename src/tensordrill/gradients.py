@@ -303,22 +303,26 @@ def floats(numbers: object) -> str:
     return f"{numbers}." if isinstance(numbers, int) else str(numbers)
 
 
-def _flat(numbers: object) -> tuple[tuple[int, ...], list[float]]:
+Flat = tuple[tuple[int, ...], list[float]]
+
+
+def _flat(numbers: object) -> Flat:
     """The shape and the entries; None has a shape that nothing else has."""
-    if numbers is None:
-        return (-1,), []
     if not isinstance(numbers, list):
-        assert isinstance(numbers, int | float)
-        return (), [numbers]
+        return ((), [numbers]) if isinstance(numbers, int | float) else ((-1,), [])
+    if not numbers or not isinstance(numbers[0], list):
+        return (len(numbers),), numbers
     parts = [_flat(one) for one in numbers]
     return (len(parts), *parts[0][0]), [entry for _, flat in parts for entry in flat]
 
 
-def _near(one: tuple[tuple[int, ...], list[float]], other: tuple[tuple[int, ...], list[float]]) -> bool:
-    return one[0] == other[0] and all(
-        abs(a - b) <= (_EXACT if a == int(a) and b == int(b) else _ROUGH * abs(b))
-        for a, b in zip(one[1], other[1], strict=True)
-    )
+def _near(one: Flat, other: Flat) -> bool:
+    if one == other or one[0] != other[0]:
+        return one == other
+    for a, b in zip(one[1], other[1], strict=True):
+        if abs(a - b) > (_EXACT if a == int(a) and b == int(b) else _ROUGH * abs(b)):
+            return False
+    return True
 
 
 def _places(index: int | tuple[int, ...], shape: tuple[int, ...]) -> tuple[list[int], tuple[int, ...]]:

@@ -15,8 +15,9 @@ from tensordrill.puzzles.base import Edit, Face, Program, Puzzle, Said, Setting,
 class Choice:
     """One statement about the program, and the test of it.
 
-    `holds` is an expression over the program's names, false where the program raised; or, with `raises`, a part of the
-    error's text, which must come. Of all choices exactly one must hold, or the puzzle is not certified.
+    `holds` is an expression over the program's names, false where the program raised; with `raises`, a part of the
+    error's text, the error must come (and `holds`, if there is one, be true then: it tells which line raised). Of all
+    choices exactly one must hold, or the puzzle is not certified.
     """
 
     text: str
@@ -61,7 +62,8 @@ class Choose(Puzzle):
     @cached_property
     def reference(self) -> Program:
         tests = ", ".join(
-            f"{choice.raises!r} in raised" if choice.raises else f"raised == '' and bool({choice.holds})"
+            (f"{choice.raises!r} in raised" if choice.raises else "raised == ''")
+            + (f" and bool({choice.holds})" if choice.holds else "")
             for choice in self._shown
         )
         source = (
