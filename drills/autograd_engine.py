@@ -72,6 +72,7 @@ def _graphs(op, count, positive):
 BECAUSE = {
     "overwritten": "A node may be used more than once, so its gradient is added to (`+=`), not set.",
     "own-operand": "The derivative of a product by one factor is the other factor's data, not its own.",
+    "swapped": "Each share goes to its own input.",
     "upstream-ignored": "The local derivative still has to be multiplied by `out.grad`.",
     "one-input-only": "Every input gets its share.",
     "gradient-for-data": "The local derivative is made of data, not of gradients.",
@@ -132,7 +133,7 @@ UNARY = (
 OTHERS = (
     Op("pow", "{a} ** {b}", ("{b} * {a} ** ({b} - 1)", "{y} * math.log({a})"),
        {"power-kept": (0, "{b} * {a} ** {b}"), "log-lost": (1, "{y}")}, positive=True),
-    Op("hypot", "math.hypot({a}, {b})", ("{a} / {y}", "{b} / {y}"), {"own-operand": (0, "{b} / {y}")}),
+    Op("hypot", "math.hypot({a}, {b})", ("{a} / {y}", "{b} / {y}"), {"swapped": (0, "{b} / {y}")}),
     Op("log", "math.log({a})", ("1 / {a}",), {"wrong-point": (0, "1 / {y}")}, positive=True),
     Op("sqrt", "math.sqrt({a})", ("0.5 / {y}",), {"wrong-point": (0, "0.5 / {a}"), "factor-lost": (0, "1 / {y}")},
        positive=True),
@@ -204,7 +205,7 @@ def one_operation(rng: Rng) -> WriteCode:
         wrong.append(turn("gradient-for-data", [passed(names[0], share, "out.grad"), *lines[1:]]))
     return WriteCode(
         prompt=f"A scalar autograd engine has made `out = Value({forward}, ({arguments}{',' * (len(names) == 1)}))` "
-        f"from the node{'s' * (len(names) > 1)} {listed(names)}. `out.grad`, the derivative of the final result by "
+        f"from {listed(names)}. `out.grad`, the derivative of the final result by "
         f"`out`, is complete. Pass it on to `{'`, `'.join(f'{name}.grad' for name in names)}`.\n\n"
         f"This is called once for each such node. {SHARING if len(names) > 1 else USED}",
         signature=f"def backward(out, {arguments}):",
@@ -382,7 +383,7 @@ def all_operations(rng: Rng) -> WriteCode:
     )
 
 
-@drill(levels=3, lesson="Autograd", structures=(1, 1, 1))
+@drill(after=["autograd.fan-out"], levels=3, lesson="Autograd", structures=(20, 65, 700))
 def micrograd(rng: Rng) -> WriteCode:
     """The backward pass of a scalar autograd engine."""
     match rng.level:

@@ -1,14 +1,11 @@
-"""Autograd: which tensors are tracked, and which of them are leaves."""
+"""Autograd: which tensors are tracked."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 from tensordrill.authoring import Belief, PredictValue, Rng, drill, made, predicted, settled
 
-SECOND, THIRD = 2, 3  # levels
-
-
-# --- no-grad: a program, and which of its tensors have which flags, by torch's rules or with one of them mistaken
+THIRD = 3  # level
 
 
 class Line(NamedTuple):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tensordrill.authoring import Belief, Node, PredictValue, Rng, Tape, drill, entries, mixed, predicted, settled
 
-SECOND, THIRD = 2, 3  # levels
+SECOND = 2  # level
 Links = Sequence[Sequence[tuple[float, int]]]  # for each entry of a result, the entries that it sends back to, how much
 Shape = tuple[int, ...]
 

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tensordrill.authoring import Belief, PredictValue, Rng, drill, floats, predicted, settled
 
-SECOND, THIRD = 2, 3  # levels
+THIRD = 3  # level
 
 
 class Item(NamedTuple):

@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 from tensordrill.authoring import Belief, Edit, PredictValue, Rng, Wrong, drill, made, predicted, settled
 
-SECOND, THIRD = 2, 3  # levels
-
 
 class Act(NamedTuple):
     """A line, what it does to the tensor of that name, and of which others it is computed."""

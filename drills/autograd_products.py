@@ -279,7 +279,7 @@ class Product:
         yield Belief(
             "result-transposed",
             transposed(right),
-            f"Those numbers are right, with rows and columns swapped. {name}.grad has the axes of {name}.",
+            f"That belongs to the transposed gradient. {name}.grad has the axes of {name} itself.",
         )
         yield Belief(
             "upstream-ignored",

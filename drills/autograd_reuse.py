@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from tensordrill.authoring import Choice, Choose, Node, Rng, Tape, Wrong, drill, entries, floats, made, settled
 
-SECOND, THIRD = 2, 3  # levels
+SECOND = 2  # level, and passes
 Numbers = list[float]
 
 

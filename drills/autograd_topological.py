@@ -1,13 +1,12 @@
 """Autograd by hand: the order in which a backward pass goes through a graph."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from textwrap import indent
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from tensordrill.authoring import Rng, WriteCode, Wrong, drill
 
-# Hidden: graphs as {node: its inputs} in no telling order, with their outputs. The fixed ones hold skip connections seen
-# from both sides, diamonds, a node in two places, and dead ends; two are drawn. An order is checked, not compared.
+# Hidden: graphs as {node: its inputs} in no telling order, with their outputs. The fixed ones hold skip connections
+# seen from both sides, diamonds, a node in two places, and dead ends; two are drawn. An order is checked, not compared.
 GRAPHS = """
 import random
 
@@ -44,6 +43,10 @@ _with_dead_ends = [
     ({0: [], 1: [0], 2: [0, 1], 3: [0], 4: [1, 3], 5: [4]}, [5, 2]),
 ]
 
+def _leaf_sets(graph):
+    leaves = [node for node in graph if not graph[node]]
+    return [leaves, leaves[:1], []]
+
 def _checked(order, graph):
     order = [getattr(node, "name", node) for node in order]
     place = {node: i for i, node in enumerate(order)}
@@ -55,13 +58,12 @@ BECAUSE = {
     "no-visited-set": "A node that is reached by several paths is listed several times. Remember which were visited.",
     "forward-order": "That is the order of the forward pass: inputs first. Backward it is the other way round.",
     "backward-order": "That is the order of the backward pass; forward, inputs come first.",
-    "breadth-first": "Breadth first, a node comes as soon as its first user, though a longer path may still lead to it.",
+    "breadth-first": "Breadth first, a node comes soon after its first user, though a longer path may lead to it, too.",
     "before-its-users": "A node was listed when it was first reached, before all its users were. List it after its "
     "inputs are done, and turn the list round.",
     "output-left-out": "The output is part of the pass: its gradient is the first.",
     "leaves-kept": "Leaves have no inputs to pass a gradient on to.",
     "first-output-only": "All outputs count.",
-    "one-after-the-other": "What the second output adds stands behind nodes that it uses.",
     "detached-kept": "A detached node gets no gradient: it is left out itself.",
     "passed-through": "Nothing passes a detached node: what lies behind it counts only if another path leads there.",
     "unneeded-kept": "Nodes that lead to no trainable leaf need no gradient.",
@@ -73,7 +75,6 @@ BECAUSE = {
     "shortest-path": "A node waits for all its users, so its longest path counts, not the shortest.",
     "users-once": "A node that is used twice by one other gets two shares.",
     "paths": "Each user passes on one sum, however many paths lead to it.",
-    "dead-ends": "Nodes that the output does not depend on pass nothing on.",
 }
 
 
@@ -108,38 +109,125 @@ FORMS = (
          "twice is listed twice.", "edges, ", "[before for user, before in edges if user == node]",
          "\ndef _view(graph):\n    edges = [(user, node) for user in graph for node in graph[user]]\n"
          f"    return [random.sample(edges, len(edges))], {NAMES}\n"),
-    Form("Each node is an object; `node.inputs` is the list of the nodes that it was made from, and is empty for a leaf.",
-         "", "node.inputs", OBJECTS),
-    Form("As for `grad_fn` in torch, `node.next_functions` is a tuple of pairs `(input, index)`; for an input that needs "
-         "no gradient, the pair is `(None, 0)`. For a leaf it is empty.", "",
+    Form("Each node is an object; `node.inputs` lists the nodes that it was made from, and is empty for a leaf.", "",
+         "node.inputs", OBJECTS),
+    Form("As for `grad_fn` in torch, `node.next_functions` is a tuple of pairs `(input, index)`; for an input that "
+         "needs no gradient, the pair is `(None, 0)`. For a leaf it is empty.", "",
          "[before for before, _ in node.next_functions if before is not None]", OBJECTS),
 )  # fmt: skip
-USERS = Form("`users[node]` lists the nodes that have `node` as an input. All nodes lead to the output.", "users", "users[node]",
+USERS = Form("`users[node]` lists the nodes that have `node` as an input. All nodes lead to the output.", "users",
+             "users[node]",
              "\ndef _view(graph):\n    return [{n: [u for u in graph for m in graph[u] if m == n] for n in graph}], "
              f"{NAMES}\n")  # fmt: skip
 
 
+FORWARD = "in an order for the forward pass: every node after those of its inputs that are in the list"
+BACKWARD = "in an order for the backward pass: every node after all nodes in the list that have it as an input"
+SEEN = "node in seen"
+
+
 @dataclass(frozen=True)
 class Walk:
-    """A depth-first walk: when it turns back, what follows a node, when it is listed, where it starts, what it gives."""
+    """A depth-first walk: from one output or several, over all nodes or some, in either direction."""
 
-    follows: str
-    turns_back: str = "node in seen"
-    lists: str = "order.append(node)"
-    starts: str = "visit(output)"
-    gives: str = "order[::-1]"
-    lists_first: bool = False
+    form: Form
+    several: bool = False
+    inner: bool = False  # no leaves
+    detached: bool = False
+    trainable: bool = False
+    forward: bool = False
 
-    def code(self) -> str:
-        steps = [f"for before in {self.follows}:\n        visit(before)", self.lists.replace("\n", "\n    ")]
-        return (
-            f"order, seen = [], set()\ndef visit(node):\n    if {self.turns_back}:\n        return\n    seen.add(node)\n    "
-            + "\n    ".join(reversed(steps) if self.lists_first else steps)
-            + f"\n{self.starts}\nreturn {self.gives}"
-        )
+    @property
+    def arguments(self) -> str:
+        names = ["outputs" if self.several else "output"]
+        names += ["detached"] * self.detached + ["trainable"] * self.trainable
+        return ", ".join(names)
+
+    def told(self) -> str:
+        start, itself = ("any of `outputs`", "the outputs themselves") if self.several else ("`output`", "itself")
+        nodes = f"the nodes that {start} depends on, and {itself}"
+        said = []
+        if self.detached:
+            said.append(f"Nodes in the set `detached` get no gradient and pass none on; {start} is none of them.")
+            nodes = f"the nodes to which a gradient comes from {start}, and {itself}"
+        if self.trainable:
+            but = " and is not detached" if self.detached else ""
+            said.append(f"A leaf needs a gradient if it is in the set `trainable`, another node if an input does{but}.")
+            nodes = f"those that need a gradient among {nodes}"
+        order = FORWARD if self.forward else BACKWARD
+        leaves = "Leave out the leaves. " if self.inner else ""
+        return " ".join([*said, f"Return a list of {nodes}, each once, {order}. {leaves}Any such order will do."])
+
+    def code(self, **changes: str) -> str:
+        """The function's body, or a wrong one with another text for a part."""
+        inputs = self.form.inputs
+        lists = changes.get("lists", "order.append(node)")
+        starts = changes.get("starts", "for output in outputs:\n    visit(output)" if self.several else "visit(output)")
+        gives = changes.get("gives", "order" if self.forward else "order[::-1]")
+        if self.trainable:
+            several = changes.get("any", "any([visit(before) for before in own])")
+            visit = [
+                *(["if node in detached:", "    return False"] if self.detached else []),
+                "if node in needs:",
+                "    return needs[node]",
+                f"own = {inputs}",
+                f"needs[node] = {several} if own else node in trainable",
+                f"if {changes.get('test', 'needs[node] and own' if self.inner else 'needs[node]')}:",
+                f"    {lists}",
+                "return needs[node]",
+            ]
+        else:
+            test = changes.get("test", inputs if self.inner else "")
+            steps = [[f"for before in {changes.get('follows', inputs)}:", "    visit(before)"],
+                     [f"if {test}:", f"    {lists}"] if test else [lists]]  # fmt: skip
+            back = changes.get("back", "node in seen or node in detached" if self.detached else "node in seen")
+            if "preorder" in changes:
+                steps.reverse()
+            visit = [f"if {back}:", "    return", "seen.add(node)", *steps[0], *steps[1]]
+        names = "order, needs = [], {}" if self.trainable else "order, seen = [], set()"
+        return "\n".join([names, "def visit(node):", *[f"    {line}" for line in visit], starts, f"return {gives}"])
+
+    def wrong(self) -> list[Wrong]:
+        turned = "order[::-1]" if self.forward else "order"
+        found = [("backward-order" if self.forward else "forward-order", self.code(gives=turned))]
+        if self.trainable:
+            test = "node in trainable" if not self.inner else "False"
+            found += [
+                ("unneeded-kept", self.code(test="own" if self.inner else "True")),
+                ("short-circuit", self.code(any="any(visit(before) for before in own)")),
+                *([("leaves-only", self.code(test=test))] if not self.inner else []),
+            ]
+        else:
+            back = "node in detached" if self.detached else "False"
+            early = "order[::-1]" if self.forward else "order"
+            found += [
+                ("no-visited-set", self.code(back=back)),
+                ("before-its-users", self.code(preorder="", gives=early)),
+            ]
+            if self.detached:
+                inputs = self.form.inputs
+                test = f"node not in detached and {inputs}" if self.inner else "node not in detached"
+                found += [
+                    ("detached-kept", self.code(back=SEEN, follows=f"[] if node in detached else {inputs}")),
+                    ("passed-through", self.code(back=SEEN, test=test)),
+                ]
+        if self.inner:
+            found.append(("leaves-kept", self.code(test="needs[node]" if self.trainable else "")))
+        if self.several:
+            found.append(("first-output-only", self.code(starts="visit(outputs[0])")))
+        if not (self.detached or self.trainable or self.inner):
+            queue = breadth_first(self.form.inputs, "outputs[:]" if self.several else "[output]")
+            found.append(
+                ("breadth-first", queue.replace("return order", "return order[::-1]") if self.forward else queue)
+            )
+        return [turn(name, code) for name, code in found]
 
 
-def breadth_first(follows: str, starts: str = "[output]") -> str:
+def turn(name: str, code: str) -> Wrong:
+    return Wrong(name, code, BECAUSE[name])
+
+
+def breadth_first(follows: str, starts: str) -> str:
     return f"""\
 order, queue, seen = [], {starts}, set({starts})
 while queue:
@@ -152,185 +240,129 @@ while queue:
 return order"""
 
 
-def turn(name: str, code: str) -> Wrong:
-    return Wrong(name, code, BECAUSE[name])
-
-
-def common(walk: Walk) -> list[Wrong]:
-    """Wrong turns of any walk whose list is turned round."""
-    return [
-        turn("no-visited-set", replace(walk, turns_back=walk.turns_back.replace("node in seen", "False")).code()),
-        turn("forward-order", replace(walk, gives="order").code()),
-        turn("before-its-users", replace(walk, gives="order", lists_first=True).code()),
-    ]
-
-
 @dataclass(frozen=True)
 class Task:
-    """What is asked about a graph in that form: the words, arguments after those of the form, code, observation."""
+    """What is asked about a graph: the function, its code and what it is called with, `{}` for what it returns."""
 
     told: str
+    name: str
     arguments: str
     code: str
     wrong: Sequence[Wrong]
     call: str
+    hint: str
+    seen: str = "_checked({}, graph)"
     graphs: str = "_connected + _with_dead_ends"
-    hint: str = "List a node after its inputs are done (depth first, each node once), then turn the list round."
-    name: str = "backward_order"
-    checked: str = "_checked({}, graph)"
+    more: str = ""  # further loops of the observation
     setup: str = ""
+    size: str = " Graphs have at most 12 nodes."
 
+
+DEPTH_FIRST = "Depth first: visit each node once, and list it after its inputs are done. That is the forward order."
+
+
+def listed(it: Walk) -> Task:
+    """All or some nodes, in order."""
+    call = ["[nodes[name] for name in outputs]" if it.several else "nodes[outputs[0]]"]
+    call += ["{nodes[other]}"] * it.detached + ["{nodes[name] for name in leaves}"] * it.trainable
+    more = (
+        " for other in graph if other not in outputs" * it.detached + " for leaves in _leaf_sets(graph)" * it.trainable
+    )
+    return Task(
+        told=it.told(),
+        name="forward_order" if it.forward else "backward_order",
+        arguments=it.arguments,
+        code=it.code(),
+        wrong=it.wrong(),
+        call=", ".join(call),
+        hint="Let the walk return whether the node needs a gradient, once it has been to all inputs." if it.trainable
+        else DEPTH_FIRST,
+        seen="_checked(reversed(list({})), graph)" if it.forward else "_checked({}, graph)",
+        more=more,
+    )  # fmt: skip
+
+
+def from_users(*, forward: bool) -> Task:
+    """The graph is known by its other direction."""
+    early, late = ("order", "order[::-1]") if forward else ("order[::-1]", "order")
+    walk = Walk(USERS)
+    starts = "for node in users:\n    visit(node)"
+    wrong = [
+        ("backward-order" if forward else "forward-order", walk.code(starts=starts, gives=early)),
+        ("no-visited-set", walk.code(starts=starts, gives=late, back="False")),
+        ("before-its-users", walk.code(starts=starts, gives=late, preorder="")),
+    ]
+    return Task(
+        told=f"Return a list of all nodes, each once, {FORWARD if forward else BACKWARD}. Any such order will do.",
+        name="forward_order" if forward else "backward_order",
+        arguments="",
+        code=walk.code(starts=starts, gives=late).replace("before", "user"),
+        wrong=[turn(name, code.replace("before", "user")) for name, code in wrong],
+        call="",
+        hint="Depth first: visit each node once, and list it after all its users are done. That is the backward order.",
+        seen="_checked(reversed(list({})), graph)" if forward else "_checked({}, graph)",
+        graphs="_connected",
+    )
+
+
+# --- what is computed along the way
 
 ALL = "the nodes that `output` depends on, and itself"
-ORDERED = "in an order for the backward pass: every node after all nodes in the list that have it as an input. Any such order will do"
+PAIRS = "sorted((getattr(node, 'name', node), value) for node, value in {}.items())"
+SLOPE = """
+def _slope(user, node):
+    a, b = (int(getattr(it, "name", it)[1:]) for it in (user, node))
+    return (7 * a + b) % 5 + 2
+"""
 
 
-def whole(form: Form) -> Task:
-    walk = Walk(form.inputs)
-    return Task(f"Return a list of {ALL}, each once, {ORDERED}.", "output", walk.code(),
-                [*common(walk), turn("breadth-first", breadth_first(form.inputs)),
-                 turn("output-left-out", replace(walk, gives="order[-2::-1]").code())], "nodes[outputs[0]]")  # fmt: skip
-
-
-def forward(form: Form) -> Task:
-    walk = Walk(form.inputs, gives="order")
-    return Task(
-        f"Return a list of {ALL}, each once, in an order for the forward pass: every node after its inputs. Any such "
-        "order will do.", "output", walk.code(),
-        [turn("no-visited-set", replace(walk, turns_back="False").code()),
-         turn("backward-order", replace(walk, gives="order[::-1]").code()),
-         turn("breadth-first", breadth_first(form.inputs).replace("return order", "return order[::-1]"))],
-        "nodes[outputs[0]]", hint="List a node after its inputs are done: depth first, each node once.",
-        name="forward_order", checked="_checked(reversed({}), graph)",
-    )  # fmt: skip
-
-
-def inner(form: Form) -> Task:
-    walk = Walk(form.inputs, lists=f"if {form.inputs}:\n    order.append(node)")
-    return Task(
-        f"Return a list of the nodes whose backward functions are to be called: {ALL}, but no leaves. Each once, "
-        f"{ORDERED}.", "output", walk.code(),
-        [*common(walk), turn("leaves-kept", replace(walk, lists="order.append(node)").code())], "nodes[outputs[0]]",
-    )  # fmt: skip
-
-
-def from_users(_form: Form) -> Task:
-    walk = Walk("users[node]", starts="for node in users:\n    visit(node)", gives="order")
-    return Task(
-        f"Return a list of all nodes, each once, {ORDERED}.", "", walk.code().replace("before", "user"),
-        [turn("forward-order", replace(walk, gives="order[::-1]").code()),
-         turn("no-visited-set", replace(walk, turns_back="False").code()),
-         turn("before-its-users", replace(walk, lists_first=True).code())], "", graphs="_connected",
-        hint="List a node after all its users are done: depth first, each node once.",
-    )  # fmt: skip
-
-
-def several(form: Form) -> Task:
-    starts = "for output in outputs:\n    visit(output)"
-    walk = Walk(form.inputs, starts=starts)
-    apart = replace(walk, starts="visit(output)", gives="").code().replace("order, seen = [], set()", "order = []")
-    lines = indent(apart.removesuffix("\nreturn "), "    ")
-    return Task(
-        "Return a list of the nodes that any of `outputs` depends on, and the outputs themselves, each once, "
-        f"{ORDERED}. One output may depend on another.", "outputs", walk.code(),
-        [*common(walk), turn("first-output-only", replace(walk, starts="visit(outputs[0])").code()),
-         turn("one-after-the-other", f"result, seen = [], set()\nfor output in outputs:\n{lines}\n"
-              "    result += order[::-1]\nreturn result"),
-         turn("breadth-first", breadth_first(form.inputs, "outputs[:]"))],
-        "[nodes[name] for name in outputs]",
-    )  # fmt: skip
-
-
-def detached(form: Form) -> Task:
-    walk = Walk(form.inputs, turns_back="node in seen or node in detached")
-    everywhere = replace(walk, turns_back="node in seen")
-    return Task(
-        "Nodes in the set `detached` get no gradient and pass none on. Return a list of the nodes to which a gradient "
-        f"comes from `output`, and itself, each once, {ORDERED}. `output` is not detached.",
-        "output, detached", walk.code(),
-        [*common(walk),
-         turn("detached-kept", replace(everywhere, follows=f"[] if node in detached else {form.inputs}").code()),
-         turn("passed-through", replace(everywhere, lists="if node not in detached:\n    order.append(node)").code())],
-        "nodes[outputs[0]], {nodes[name]}", graphs=EACH_INNER,
-        hint="Turn back at a detached node before it is listed. Else: after its inputs, each once; then turned round.",
-    )  # fmt: skip
-
-
-EACH_INNER = "[(graph, outputs, name) for graph, outputs in _connected for name in graph if name != outputs[0]]"
-NEEDS = """\
-order, needs = [], {{}}
-def visit(node):
-    if node in needs:
-        return needs[node]
-    inputs_of_node = {inputs}
-    needs[node] = any([visit(before) for before in inputs_of_node]) if inputs_of_node else node in trainable
-    if needs[node]:
-        order.append(node)
-    return needs[node]
-{starts}
-return order[::-1]"""
-
-
-def trainable(form: Form) -> Task:
-    code = NEEDS.format(inputs=form.inputs, starts="visit(output)")
-    return Task(
-        "A leaf needs a gradient if it is in the set `trainable`; another node needs one if one of its inputs does. "
-        f"Return a list of the nodes that need one among {ALL}, each once, {ORDERED}.",
-        "output, trainable", code,
-        [turn("forward-order", code.replace("order[::-1]", "order")),
-         turn("unneeded-kept", code.replace("if needs[node]:", "if True:")),
-         turn("short-circuit", code.replace("any([visit(before) for before in inputs_of_node])",
-                                            "any(visit(before) for before in inputs_of_node)")),
-         turn("leaves-only", code.replace("if needs[node]:", "if node in trainable:"))],
-        "nodes[outputs[0]], {nodes[n] for n in names}",
-        graphs="[(g, o, names) for g, o in _connected + _with_dead_ends for leaves in [[n for n in g if not g[n]]] "
-        "for names in [leaves, leaves[:1], []]]",
-        hint="Let the walk return whether the node needs a gradient, once it has been to all inputs.",
-    )  # fmt: skip
-
-
-def order_lines(form: Form, then: str) -> str:
-    return replace(Walk(form.inputs), gives="").code().removesuffix("\nreturn ") + "\n" + then
-
-
-def accumulated(form: Form, name: str, told: str, then: str, wrong: Sequence[tuple[str, str, str]], *more: str) -> Task:
+def accumulated(
+    form: Form, name: str, told: str, start: str, update: str, wrong: Mapping[str, tuple[str, str]]
+) -> Task:
     """A walk in backward order that fills a dict."""
-    code = order_lines(form, then)
-    early = order_lines(form, then).replace("order[::-1]", "order")
-    lines = breadth_first(form.inputs).removesuffix("\nreturn order") + "\n" + then.replace("order[::-1]", "order")
+    along = f"{start}\nfor node in order[::-1]:\n    for before in {form.inputs}:\n        {update}\nreturn {name}"
+    code = Walk(form).code().removesuffix("return order[::-1]") + along
+    queue = breadth_first(form.inputs, "[output]").removesuffix("return order") + along.replace("order[::-1]", "order")
+    slope = "slope(" in update
     return Task(
-        told, ", ".join(["output", *more]), code,
-        [turn("forward-order", early), turn("breadth-first", lines),
-         *(turn(it, code.replace(old, new)) for it, old, new in wrong)],
-        ", ".join(["nodes[outputs[0]]", *("_slope" for _ in more)]), name=name,
-        checked="sorted((getattr(node, 'name', node), value) for node, value in {}.items())",
-        setup="\ndef _slope(user, node):\n    a, b = (int(getattr(it, 'name', it)[1:]) for it in (user, node))\n"
-              "    return (7 * a + b) % 5 + 2\n" if more else "",
+        told=told,
+        name=name,
+        arguments="output, slope" if slope else "output",
+        code=code,
+        wrong=[
+            turn("forward-order", code.replace("order[::-1]", "order")),
+            turn("breadth-first", queue),
+            *[turn(key, code.replace(old, new)) for key, (old, new) in wrong.items()],
+        ],
+        call="nodes[outputs[0]], _slope" if slope else "nodes[outputs[0]]",
         hint="First the backward order of the nodes; then go along it, from each node to its inputs.",
-    )  # fmt: skip
+        seen=PAIRS,
+        setup=SLOPE if slope else "",
+    )
 
 
 def gradients(form: Form) -> Task:
     return accumulated(
-        form, "gradients",
-        "`slope(node, before)` is the derivative of a node by one of its inputs (by each place, if it stands in two). "
+        form,
+        "grads",
+        "`slope(node, before)` is the derivative of a node by one of its inputs (in each place, if it stands in two). "
         f"Return a dict of the derivative of `output` by each of {ALL}.",
-        f"grads = {{output: 1}}\nfor node in order[::-1]:\n    for before in {form.inputs}:\n"
-        "        grads[before] = grads.get(before, 0) + grads[node] * slope(node, before)\nreturn grads",
-        [("overwritten", "grads.get(before, 0) + ", "")], "slope",
-    )  # fmt: skip
+        "grads = {output: 1}",
+        "grads[before] = grads.get(before, 0) + grads[node] * slope(node, before)",
+        {"overwritten": ("grads.get(before, 0) + ", "")},
+    )
 
 
 def steps(form: Form) -> Task:
     return accumulated(
-        form, "steps",
-        "A backward pass runs in steps: `output` in step 0; every other node in the first step in which all that use "
-        f"it (among these nodes) have run. Return a dict of the step of each of {ALL}.",
-        f"steps = {{output: 0}}\nfor node in order[::-1]:\n    for before in {form.inputs}:\n"
-        "        steps[before] = max(steps.get(before, 0), steps[node] + 1)\nreturn steps",
-        [("shortest-path", "max(steps.get(before, 0), steps[node] + 1)",
-          "min(steps.get(before, len(order)), steps[node] + 1)")],
-    )  # fmt: skip
+        form,
+        "steps",
+        "A backward pass runs in steps: `output` in step 0, and every other node in the first step before which all "
+        f"that use it (among these nodes) have run. Return a dict of the step of each of {ALL}.",
+        "steps = {output: 0}",
+        "steps[before] = max(steps.get(before, 0), steps[node] + 1)",
+        {"shortest-path": ("max(steps.get(before, 0), ", "min(steps.get(before, len(order)), ")},
+    )
 
 
 def shares(form: Form) -> Task:
@@ -345,15 +377,19 @@ def visit(node):
 visit(output)
 return shares"""
     return Task(
-        "Before a node passes its gradient on, it waits for a share from each place in which it stands as an input of "
-        f"a node of this pass. Return a dict of the number of shares of each of {ALL} (for `output`: 0).",
-        "output", code,
-        [turn("users-once", code.replace(f"in {form.inputs}", f"in set({form.inputs})")),
-         turn("paths", code.replace("if new", "if True"))],
-        "nodes[outputs[0]]", name="shares",
-        checked="sorted((getattr(node, 'name', node), value) for node, value in {}.items())",
+        told="Before a node passes its gradient on, it waits for a share from each place in which it stands as an "
+        f"input of a node of this pass. Return a dict of the number of shares of each of {ALL} (0 for `output`).",
+        name="shares",
+        arguments="output",
+        code=code,
+        wrong=[
+            turn("users-once", code.replace(f"in {form.inputs}", f"in set({form.inputs})")),
+            turn("paths", code.replace("if new", "if True")),
+        ],
+        call="nodes[outputs[0]]",
         hint="Visit each node once, and count every place that you come past.",
-    )  # fmt: skip
+        seen=PAIRS,
+    )
 
 
 READY = """\
@@ -377,55 +413,74 @@ return order"""
 
 
 def long(form: Form) -> Task:
-    code = READY.format(inputs=form.inputs)
+    """A chain that is too deep for recursion."""
+    walk, code = Walk(form), READY.format(inputs=form.inputs)
     return Task(
-        f"Return a list of {ALL}, each once, {ORDERED}. Chains may be 1,500 nodes long, which is more than Python's "
-        "recursion takes.", "output", code,
-        [turn("recursion", Walk(form.inputs).code()), turn("breadth-first", breadth_first(form.inputs)),
-         turn("no-counting", code.replace("if uses[before] == 0:", "if before not in ready:"))],
-        "nodes[outputs[0]]",
-        graphs="_connected + _with_dead_ends + [_chain]",
+        told=walk.told(),
+        name="backward_order",
+        arguments="output",
+        code=code,
+        wrong=[
+            turn("recursion", walk.code()),
+            turn("breadth-first", breadth_first(form.inputs, "[output]")),
+            turn("no-counting", code.replace("if uses[before] == 0:", "if before not in ready:")),
+        ],
+        call="nodes[outputs[0]]",
         hint="Count the users of each node first. A node is ready once its count is down to 0.",
-        setup="\n_chain = ({f'n{i}': [f'n{j}' for j in range(max(i - 1, 0), i)] for i in range(1500)}, ['n1499'])\n",
-    )  # fmt: skip
+        graphs="_connected + _with_dead_ends + [_chain]",
+        setup="\n_chain = ({f'n{i}': [f'n{j}' for j in range(max(i - 2, 0), i)] for i in range(1500)}, ['n1499'])\n",
+        size=" Chains may be 1,500 nodes long, which is more than Python's recursion takes.",
+    )
 
 
 def puzzle(form: Form, task: Task) -> WriteCode:
-    arguments = (form.arguments + task.arguments).removesuffix(", ")
-    short = "" if "1,500" in task.told else " Graphs have at most 12 nodes."
-    call = f"{task.name}(*arguments{', ' * bool(task.call)}{task.call})"
-    each = {"nodes[outputs[0]], {nodes[name]}": ", name", "nodes[outputs[0]], {nodes[n] for n in names}": ", names"}
+    returned = f"{task.name}(*arguments{', ' * bool(task.call)}{task.call})"
     return WriteCode(
-        prompt=f"A computation graph, without cycles. {form.told}\n\n{task.told}{short}",
-        signature=f"def {task.name}({arguments}):",
+        prompt=f"A computation graph, without cycles. {form.told}\n\n{task.told}{task.size}",
+        signature=f"def {task.name}({(form.arguments + task.arguments).removesuffix(', ')}):",
         body=task.code,
         setup=f"{GRAPHS}{form.made}{task.setup}\n"
         "_connected = [_relabelled(*it) for it in _connected]\n"
         "_with_dead_ends = [_relabelled(*it) for it in _with_dead_ends]",
         shown_setup="",
         observe={
-            "the result": f"[{task.checked.format(call)} for graph, outputs{each.get(task.call, '')} in {task.graphs} "
-            "for arguments, nodes in [_view(graph)]]"
+            "the result": f"[{task.seen.replace('{}', returned)} for graph, outputs in {task.graphs} "
+            f"for arguments, nodes in [_view(graph)]{task.more}]"
         },
         wrong=task.wrong,
         hints=["A node's gradient is complete once everything that uses it has passed its share on.", task.hint],
-        why="A node may pass its gradient on once all nodes that use it have added their share. So a backward pass goes "
-        "through the graph in reverse topological order: depth first, list a node after its inputs and turn the list "
-        "round (a visited set keeps it linear); or count users and take what has none left. torch's engine counts.",
+        why="A node may pass its gradient on once all nodes that use it have added their share. So a backward pass "
+        "goes through the graph in reverse topological order: depth first, list a node after its inputs, and turn the list "
+        "round (a visited set keeps it linear); or count users, and take what has none left. torch's engine counts.",
     )
 
 
-@drill(after=["autograd.micrograd"], levels=3, structures=(1, 1, 1))
+def conditional(rng: Rng, conditions: Sequence[str], *, forward: bool) -> WriteCode:
+    form = rng.pick(FORMS if conditions == ["several"] else FORMS[:-1])  # in the last, what needs no gradient is None
+    names = ("several", "inner", "detached", "trainable")
+    several, inner, detached, trainable = (name in conditions for name in names)
+    return puzzle(form, listed(Walk(form, several, inner, detached, trainable, forward)))
+
+
+@drill(after=["autograd.micrograd"], levels=3, structures=(18, 24, 60))
 def topological(rng: Rng) -> WriteCode:
     """The order of a backward pass through a graph."""
-    form = rng.pick(FORMS)
-    match rng.level:
-        case 1:
-            task = rng.pick([whole, whole, forward, inner, from_users])
-            return puzzle(USERS if task is from_users else form, task(form))
-        case 2:
-            return puzzle(form, rng.pick([several, detached, trainable])(form))
-    task = rng.pick([gradients, steps, shares, long])
-    if task is long:  # in a list of edges each step would be a search
-        form = rng.pick([FORMS[0], *FORMS[3:]])
-    return puzzle(form, task(form))
+    form, forward = rng.pick(FORMS), rng.chance(0.3)
+    if rng.level == 1:
+        if rng.chance(0.15):
+            return puzzle(USERS, from_users(forward=forward))
+        return puzzle(form, listed(Walk(form, inner=rng.chance(0.4), forward=forward)))
+    if rng.level == 2:  # noqa: PLR2004
+        return conditional(rng, [rng.pick(["several", "detached", "trainable"])], forward=forward)
+    match rng.integer(1, 20):
+        case 1 | 2:
+            return puzzle(form, shares(form))
+        case 3 | 4 | 5:
+            return puzzle(form, steps(form))
+        case 6 | 7 | 8:
+            return puzzle(form, gradients(form))
+        case 9 | 10:
+            form = rng.pick([FORMS[0], *FORMS[3:]])  # in a list of edges each step would be a search
+            return puzzle(form, long(form))
+    conditions = rng.sample(["several", "inner", "detached", "trainable"], rng.pick([2, 2, 3]))
+    return conditional(rng, conditions, forward=forward)

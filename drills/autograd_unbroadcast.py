@@ -65,8 +65,8 @@ def known_shapes(rng: Rng) -> WriteCode:
     told = " and ".join([f"`{name}` the shape `{in_brackets(axes)}`" for name, axes in own.items()])
     whole = f"`{in_brackets(full)}`"
     return WriteCode(
-        prompt=f"`x` has the shape {whole}, {told}. `grad`, of the shape {whole}, is the gradient of a loss with respect "
-        f"to `x + {' + '.join(names)}`. Return the gradient{'s' * several} with respect to {them}"
+        prompt=f"`x` has the shape {whole}, {told}. `grad`, of the shape {whole}, is the gradient of a loss with "
+        f"respect to `x + {' + '.join(names)}`. Return the gradient{'s' * several} with respect to {them}"
         f"{', in this order' * several}.\n\nEach number gets the sum of what comes back to its copies, and a gradient "
         f"has the shape of its operand.\n\n{RULED_OUT}",
         signature="def unbroadcast(grad):",
@@ -76,7 +76,7 @@ def known_shapes(rng: Rng) -> WriteCode:
         shown_setup="",
         forbid=FORBIDDEN,
         observe={
-            "the gradients" if several else "the gradient": "list(unbroadcast(grad))" if several else "unbroadcast(grad)",
+            f"the gradient{'s' * several}": "list(unbroadcast(grad))" if several else "unbroadcast(grad)",
             "grad afterwards": "grad",
         },
         wrong=edits([
@@ -118,50 +118,70 @@ ONES_MISTAKES = (
     ("ones-left", "size == 1", "size == 0"),
 )
 # What may be stretched: what is said of it, the code, its mistakes, and pairs of shapes, before and after.
+ANY_PAIRS = (
+    "((a, b, c), (b, c)), ((a, b, c), (c,)), ((a, b, c), (b, 1)), ((a, b, c), (1, c)), ((a, b, c), (a, 1, c)), "
+    "((a, b, c), (1, 1, 1)), ((a, b, c), ()), ((a, 1, c), (1, c)), ((a, b), (a, b)), ((b,), (1,)), ((), ())"
+)
+LEADING_PAIRS = "((a, b, c), (b, c)), ((a, b, c), (c,)), ((a, b, c), ()), ((a, b), (a, b)), ((a, b, 1), (1,))"
+ONES_PAIRS = "((a, b, c), (a, 1, c)), ((a, b, c), (1, 1, 1)), ((a, b), (a, b)), ((a, b), (a, 1)), ((a, 1), (1, 1))"
 KINDS = {
     "any": (
-        "Leading axes may be missing, axes may have size 1, or both or neither; `{shape}` may be `()`.",
-        LEADING + ONES, LEADING_MISTAKES + ONES_MISTAKES,
-        "((a, b, c), (b, c)), ((a, b, c), (c,)), ((a, b, c), (b, 1)), ((a, b, c), (1, c)), ((a, b, c), (a, 1, c)), "
-        "((a, b, c), (1, 1, 1)), ((a, b, c), ()), ((a, 1, c), (1, c)), ((a, b), (a, b)), ((b,), (1,)), ((), ())",
+        "A tensor may lack leading axes, have axes of size 1, or both or neither; it may have no axes at all.",
+        LEADING + ONES,
+        LEADING_MISTAKES + ONES_MISTAKES,
+        ANY_PAIRS,
     ),
     "leading": (
-        "The tensor has the last axes of `grad`, each in the same size: all of them, some, or none.",
-        LEADING, LEADING_MISTAKES,
-        "((a, b, c), (b, c)), ((a, b, c), (c,)), ((a, b, c), ()), ((a, b), (a, b)), ((a, b, 1), (1,))",
+        "A tensor has the last axes of `grad`, each in the same size: all of them, some, or none.",
+        LEADING,
+        LEADING_MISTAKES,
+        LEADING_PAIRS,
     ),
     "ones": (
-        "The tensor has as many axes as `grad`, each of the same size or of size 1.",
-        ONES, ONES_MISTAKES,
-        "((a, b, c), (a, 1, c)), ((a, b, c), (1, 1, 1)), ((a, b), (a, b)), ((a, b), (a, 1)), ((a, 1), (1, 1))",
+        "A tensor has as many axes as `grad`, each of the same size or of size 1.",
+        ONES,
+        ONES_MISTAKES,
+        ONES_PAIRS,
     ),
-}  # fmt: skip
+}
 
 
 def any_shape(rng: Rng) -> WriteCode:
-    """One operand of any shape."""
+    """One operand of any shape, or several."""
     told, sums, mistakes, pairs = KINDS[kind := rng.pick(["any", "any", "leading", "ones"])]
-    by_shape = rng.chance()
-    given, shape, made = ("shape", "shape", "own") if by_shape else ("x", "x.shape", "_drawn(*own)")
-    known = "" if by_shape else "shape = x.shape\n"
+    given = rng.pick(["shape", "x", "*shapes"])
+    helper = f"{sums}return grad"
+    code = {
+        "shape": helper,
+        "x": f"shape = x.shape\n{helper}",
+        "*shapes": f"def one(grad, shape):\n{indent(helper, '    ')}\nreturn [one(grad, shape) for shape in shapes]",
+    }[given]
+    what, wanted = {
+        "shape": ("a tensor `x` of the shape `shape`", "the gradient with respect to `x` itself, in its shape"),
+        "x": ("the tensor `x`", "the gradient with respect to `x` itself, in its shape"),
+        "*shapes": (
+            "tensors of the shapes in `shapes`",
+            "a list of the gradients with respect to the tensors themselves, each in its shape",
+        ),
+    }[given]
+    several = given == "*shapes"
+    second = "(1,) * len(own)" if kind == "ones" else "own[1:]"
+    call = f"unbroadcast(grad, own, {second})" if several else "unbroadcast(grad, own)"
+    own = "_drawn(*own)" if given == "x" else "own"
     wrong: list[Edit | Wrong] = list(edits(mistakes))
-    if kind == "any":
-        wrong.append(Wrong("empty-axes", known + EMPTY_AXES, BECAUSE["empty-axes"]))
-    what = "a tensor of the shape `shape`" if by_shape else "the tensor `x`"
+    if kind == "any" and given == "shape":
+        wrong.append(Wrong("empty-axes", EMPTY_AXES, BECAUSE["empty-axes"]))
     return WriteCode(
-        prompt=f"In the forward pass, {what} was broadcast to the shape of `grad`, which is the gradient of a loss with "
-        f"respect to the result. Return the gradient with respect to the tensor before that, in its own shape.\n\n"
-        f"{fill(told, shape=shape)}\n\n{RULED_OUT}",
+        prompt=f"In the forward pass, {what} {'were each' if several else 'was'} broadcast to the shape of `grad`"
+        f"{' and added up' if several else ''}. `grad` is the gradient of a loss with respect to the "
+        f"{'sum' if several else 'broadcast tensor'}; return {wanted}.\n\n{told}\n\n{RULED_OUT}",
         signature=f"def unbroadcast(grad, {given}):",
-        body=f"{known}{sums}return grad",
+        body=code,
         axes="a b c",
-        setup=f"{DRAWN}cases = [(_drawn(*full), {made}) for full, own in [{pairs}]]",
+        setup=f"{DRAWN}cases = [(_drawn(*full), {own}) for full, own in [{pairs}]]",
         shown_setup="",
         forbid=FORBIDDEN,
-        observe={
-            "the gradients": f"[unbroadcast(grad, {given}) for grad, {given} in cases]",
-            "the arguments afterwards": "cases",
-        },
+        observe={"the gradients": f"[{call} for grad, own in cases]", "the arguments afterwards": "cases"},
         wrong=wrong,
         hints=[
             "Shapes are aligned from the right. Along which axes was one number used several times?",
@@ -174,13 +194,22 @@ def any_shape(rng: Rng) -> WriteCode:
     )  # fmt: skip
 
 
-# The gradients of a and b before their sums, and wrong ones of b.
-BINARY: Mapping[str, tuple[str, str, Mapping[str, str]]] = {
-    "+": ("{g}", "{g}", {}),
-    "-": ("{g}", "-{g}", {"sign": "{g}"}),
-    "*": ("{g} * {b}", "{g} * {a}", {"own-operand": "{g} * {b}"}),
-    "/": ("{g} / {b}", "-{g} * {a} / {b} ** 2", {"sign": "{g} * {a} / {b} ** 2", "square-lost": "-{g} * {a} / {b}"}),
-}
+# An operation, the gradients of a and b before their sums, and wrong ones of b.
+Binary = tuple[str, str, str, Mapping[str, str]]
+ARITHMETIC: Sequence[Binary] = (
+    ("{a} + {b}", "{g}", "{g}", {}),
+    ("{a} - {b}", "{g}", "-{g}", {"sign": "{g}"}),
+    ("{a} * {b}", "{g} * {b}", "{g} * {a}", {"own-operand": "{g} * {b}"}),
+    ("{a} / {b}", "{g} / {b}", "-{g} * {a} / {b} ** 2",
+     {"sign": "{g} * {a} / {b} ** 2", "square-lost": "-{g} * {a} / {b}"}),
+)  # fmt: skip
+OTHERS: Sequence[Binary] = (
+    ("torch.maximum({a}, {b})", "{g} * ({a} > {b})", "{g} * ({b} > {a})", {"swapped": "{g} * ({a} > {b})"}),
+    ("torch.hypot({a}, {b})", "{g} * {a} / torch.hypot({a}, {b})", "{g} * {b} / torch.hypot({a}, {b})",
+     {"own-operand": "{g} * {a} / torch.hypot({a}, {b})"}),
+    ("{a} * {b} ** 2", "{g} * {b} ** 2", "{g} * 2 * {a} * {b}", {"power-kept": "{g} * 2 * {a} * {b} ** 2"}),
+    ("{a} * {b}.exp()", "{g} * {b}.exp()", "{g} * {a} * {b}.exp()", {"own-operand": "{g} * {b}.exp()"}),
+)  # fmt: skip
 PAIRED = "((a, b, c), (c,)), ((b, 1), (a, b, c)), ((a, 1, c), (b, 1)), ((), (b, c)), ((b, c), (b, c)), ((1, c), (b, 1))"
 TRIPLED = (
     "((a, b, c), (c,), (b, 1)), ((b, c), (a, 1, c), ()), ((1, c), (b, 1), (a, 1, 1)), ((), (c,), (1, c)), "
@@ -231,42 +260,42 @@ def operands(
 
 
 def two_operands(rng: Rng) -> WriteCode:
-    x, y = rng.pick(["xy", "pq", "uv", "xw"])
-    operator = rng.pick("+-*/")
-    of_x, of_y, wrong = BINARY[operator]
+    x, y = rng.pick([("x", "y"), ("p", "q"), ("u", "v"), ("x", "w")])
+    forward, of_x, of_y, wrong = rng.pick([*ARITHMETIC, *OTHERS])
     names = {"a": x, "b": y, "g": "grad"}
     gradients = {x: fill(of_x, **names), y: fill(of_y, **names)}
-    slips = [
-        (key, f"unbroadcast({gradients[y]}, {y}", f"unbroadcast({fill(text, **names)}, {y}")
-        for key, text in wrong.items()
-    ]
-    return operands([f"return {x} {operator} {y}"], [], gradients, slips, PAIRED)
+    return operands([f"return {fill(forward, **names)}"], [], gradients, slips_of(y, gradients, wrong, names), PAIRED)
+
+
+def slips_of(
+    name: str, gradients: Mapping[str, str], wrong: Mapping[str, str], names: Mapping[str, str]
+) -> list[tuple[str, str, str]]:
+    """Edits of that operand's gradient."""
+    before, after = f"unbroadcast({gradients[name]}, {name}", f", {name}"
+    return [(key, before, f"unbroadcast({fill(text, **names)}{after}") for key, text in wrong.items()]
 
 
 def three_operands(rng: Rng) -> WriteCode:
     """What comes of two operands, or a function of it, meets a third one."""
-    inside, outside, step = rng.pick("+-*/"), rng.pick("+-*/"), rng.pick([None, *ENTRYWISE])
-    names = {"a": "x", "b": "y", "g": "grad_h"}
-    of_x, of_y, wrong = BINARY[inside]
-    a = "a" if step else "h"
-    left, right, _ = BINARY[outside]
+    inside, of_x, of_y, wrong = rng.pick(ARITHMETIC)
+    outside, *parts, _ = rng.pick(ARITHMETIC)
     first = rng.chance()
-    ends = {"a": a if first else "z", "b": "z" if first else a, "g": "grad"}
-    of_a, of_z = (fill(text, **ends) for text in ((left, right) if first else (right, left)))
-    forward = [f"h = x {inside} y", *([f"a = {fill(step.forward, x='h')}"] if step else [])]
+    divides = "/" in outside and not first
+    step = rng.pick([None, *[it for it in ENTRYWISE if not (divides and it.name == "ReLU")]])  # it would divide by 0
+    a = "a" if step else "h"
+    ends = {"a": a, "b": "z", "g": "grad"} if first else {"a": "z", "b": a, "g": "grad"}
+    of_a, of_z = (fill(str(text), **ends) for text in (parts if first else parts[::-1]))
+    names = {"a": "x", "b": "y", "g": "grad_h"}
+    forward = [f"h = {fill(inside, **names)}", *([f"a = {fill(step.forward, x='h')}"] if step else [])]
     lines = [*forward, f"grad_{a} = {of_a}"]
     gradients = {"x": fill(of_x, **names), "y": fill(of_y, **names), "z": of_z}
-    slips = [
-        (key, f"unbroadcast({gradients['y']}, y", f"unbroadcast({fill(text, **names)}, y")
-        for key, text in wrong.items()
-    ]
+    slips = slips_of("y", gradients, wrong, names)
     if step:
-        lines.append(f"grad_h = {fill(step.backward, x='h', y='a', g='grad_a')}")
-        slips.append(("inner-forgotten", lines[-1], "grad_h = grad_a"))
-        key, text = next(iter(step.wrong.items()))
-        if key not in wrong:
-            slips.append((key, lines[-1], f"grad_h = {fill(text, x='h', y='a', g='grad_a')}"))
-    return operands([*forward, f"return {ends['a']} {outside} {ends['b']}"], lines, gradients, slips, TRIPLED)
+        step_names = {"x": "h", "y": "a", "g": "grad_a"}
+        lines.append(f"grad_h = {fill(step.backward, **step_names)}")
+        found = {"inner-forgotten": "{g}"} | dict(step.wrong)
+        slips += [(key, lines[-1], f"grad_h = {fill(found[key], **step_names)}") for key in found if key not in wrong]
+    return operands([*forward, f"return {fill(outside, **ends)}"], lines, gradients, slips, TRIPLED)
 
 
 @drill(after=["autograd.broadcast"], levels=3, structures=(45, 10, 150))

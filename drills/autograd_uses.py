@@ -1,4 +1,4 @@
-"""Autograd: tensors that are used more than once, and operations that let only some entries through."""
+"""Autograd: tensors that are used more than once."""
 
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -19,8 +19,6 @@ from tensordrill.authoring import (
     settled,
 )
 
-SECOND, THIRD = 2, 3  # levels
-
 
 def handy(numbers: object, most: int = 99) -> bool:
     """Whether an envelope is enough: whole numbers of two digits, not all of them 0."""
@@ -33,9 +31,6 @@ def part(numbers: object, row: int | None) -> object:
 
 def one_of(rng: Rng, *makes: Callable[[], Node]) -> Node:
     return rng.pick(makes)()
-
-
-# --- fan-out
 
 
 def smooth(rng: Rng, v: Node) -> Node:

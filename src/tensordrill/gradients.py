@@ -263,8 +263,8 @@ def predicted(right: object, beliefs: Iterable[Belief]) -> list[Wrong]:
 def settled(make: Callable[[], T], fits: Callable[[T], bool], tries: int = 8) -> T:
     """The first thing made that fits, or else the last: numbers drawn anew while they are too large."""
     for _ in range(tries - 1):
-        if fits(made := make()):
-            return made
+        if fits(it := make()):
+            return it
     return make()
 
 

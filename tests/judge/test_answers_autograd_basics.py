@@ -4,19 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import pytest
-from tensordrill.drills.autograd_basics import (
-    MUST_FAIL,
-    Link,
-    chain,
-    mismatched,
-    product,
-    refused,
-    weighed,
-)
+from tensordrill.drills.autograd_basics import Link, chain, product
 from tensordrill.drills.autograd_gates import Passage, bent, entry, extreme, ranked, several
 from tensordrill.drills.autograd_products import Product, Vectors, part, parts
 from tensordrill.drills.autograd_softmax import against, probability
 from tensordrill.drills.autograd_uses import fan_beliefs
+from tensordrill.drills.autograd_vectors import MUST_FAIL, mismatched, refused, weighed
 
 from tensordrill.authoring import Belief, Edit, Node, Rng, Tape, Wrong, predicted
 from tensordrill.catalog import Catalog
@@ -181,7 +174,7 @@ def ended(kind: str) -> PredictValue:
         )
         wrong: list[Wrong | Edit] = [*predicted(end.gradient, end.beliefs), MUST_FAIL]
     else:
-        end = refused() if kind == "refused" else next(
+        end = refused(y, x) if kind == "refused" else next(
             e for seed in range(99) if (e := mismatched(Rng(str(seed)), y)).line == "y.backward(torch.tensor(4.))"
         )  # fmt: skip
         wrong = [Edit(name, end.line, text, because) for name, text, because in end.instead]

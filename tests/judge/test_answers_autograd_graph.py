@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from tensordrill.drills.autograd_detach import Cutting, detach_beliefs
 from tensordrill.drills.autograd_flags import TRACKING as MODES
 from tensordrill.drills.autograd_flags import Line, as_text, flags_of
 from tensordrill.drills.autograd_graph import RULES as SUMS
-from tensordrill.drills.autograd_graph import Cutting, Step, detach_beliefs, played
+from tensordrill.drills.autograd_graph import Step, played
 from tensordrill.drills.autograd_kept import RULES as KEPT
 from tensordrill.drills.autograd_kept import Item
 from tensordrill.drills.autograd_kept import seen as kept_by

@@ -4,27 +4,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensordrill.authoring import FixLine, Rng, Wrong, drill
+from tensordrill.authoring import BACKWARD_MISTAKES, ENTRYWISE, NESTED, Derivative, FixLine, Rng, Wrong, drill, fill
 
-BECAUSE = {
-    "upstream-ignored": "backward gets the gradient of the output, and has to multiply by it.",
-    "wrong-point": "That formula is written in the operation's input where it needs the output, or the other way round.",
-    "factor-lost": "A factor of the local derivative is missing.",
-    "sign": "One of the gradients has the wrong sign.",
-    "values-for-slope": "The local derivative is a slope, 1 or 0; that multiplies by the values.",
-    "inner-forgotten": "The chain rule goes on: the inner function's derivative is a factor, too.",
-    "own-operand": "The derivative of a product by one factor is the other factor, not itself.",
-    "square-lost": "The divisor stands squared in its own derivative.",
-    "transposed": "A factor of that matrix product is transposed where it should not be, or the other way round.",
-    "averaged": "What the copies of a stretched operand send back is added up, not averaged.",
-    "wrong-axis": "That sums over another axis than the one along which the operand was stretched.",
-    "spread": "Each entry's gradient is divided by the number of entries, as the mean divides.",
-    "one-use": "The tensor is used twice, and each use sends back a part.",
-    "elementwise": "That is the diagonal of the Jacobian: every output depends on every entry of its row.",
+BECAUSE = BACKWARD_MISTAKES | {
     "overwritten": "A row that is taken several times gets the sum of what comes back.",
     "true-derivative": "The forward pass's own derivative is not what is asked for here.",
-    "constant-added": "A constant that is added has no part in a derivative.",
+    "gradient-rounded": "The values are rounded, and not their gradient.",
     "one-side": "Both signs are to be bounded.",
+    "constant-added": "A constant that is added has no part in a derivative.",
     "returned-in-other-order": "backward returns the gradients in the order of forward's arguments.",
     "none-missing": "backward returns one gradient for each argument of forward after ctx: None for what has none.",
     "none-first": "None stands in the place of the argument that has no gradient.",
@@ -37,52 +24,29 @@ BECAUSE = {
     "upstream-changed": "The upstream gradient is somebody else's tensor: backward must not write into it.",
     "input-changed": "forward wrote into its input, which the caller still has.",
 }
+SHAPE = "ctx.shape"
 
 
-@dataclass(frozen=True)
-class Act:
-    """A function of one tensor `{h}` with the output `{y}`, the gradient of its input, and wrong ones."""
-
-    forward: str
-    backward: str
-    wrong: Mapping[str, str]
-
-
-ACTS = {
-    "Exp": Act("{h}.exp()", "{g} * {y}", {"wrong-point": "{g} * {h}"}),
-    "Tanh": Act("{h}.tanh()", "{g} * (1 - {y} ** 2)", {"wrong-point": "{g} * (1 - {h} ** 2)",
-                                                      "factor-lost": "{g} * (1 - {y})"}),
-    "Sigmoid": Act("{h}.sigmoid()", "{g} * {y} * (1 - {y})", {"wrong-point": "{g} * {h} * (1 - {h})",
-                                                             "factor-lost": "{g} * (1 - {y})"}),
-    "ReLU": Act("{h}.relu()", "{g} * ({h} > 0)", {"values-for-slope": "{g} * {y}"}),
-    "Softplus": Act("F.softplus({h})", "{g} * {h}.sigmoid()", {"wrong-point": "{g} * {y}.sigmoid()"}),
-    "Square": Act("{h} ** 2", "{g} * 2 * {h}", {"factor-lost": "{g} * {h}", "wrong-point": "{g} * 2 * {y}"}),
-    "Cube": Act("{h} ** 3", "{g} * 3 * {h} ** 2", {"factor-lost": "{g} * {h} ** 2", "wrong-point": "{g} * 3 * {y} ** 2"}),
-    "Sine": Act("{h}.sin()", "{g} * {h}.cos()", {"sign": "-{g} * {h}.cos()", "wrong-point": "{g} * {y}.cos()"}),
-    "Absolute": Act("{h}.abs()", "{g} * {h}.sign()", {"values-for-slope": "{g} * {y}"}),
-    "Softsign": Act("{h} / (1 + {h}.abs())", "{g} / (1 + {h}.abs()) ** 2", {"one-use": "{g} / (1 + {h}.abs())"}),
-    "Bell": Act("(-({h} ** 2)).exp()", "{g} * -2 * {h} * {y}", {"inner-forgotten": "{g} * {y}",
-                                                              "sign": "{g} * 2 * {h} * {y}"}),
-    "Root": Act("(1 + {h} ** 2).sqrt()", "{g} * {h} / {y}", {"inner-forgotten": "{g} / (2 * {y})"}),
-}  # fmt: skip
+Slip = tuple[str, str, str]  # a wrong turn's id, the name of a line, and what stands there instead
 
 
 @dataclass(frozen=True)
 class Inner:
-    """What stands inside: the shapes of the tensors (sizes as text), the numbers, and the gradients."""
+    """An operation on tensors and numbers: the tensors' shapes (sizes as text), the numbers, and the gradients."""
 
     forward: str
     shapes: Mapping[str, str]
     numbers: Sequence[str]
     gradients: Mapping[str, str]
-    wrong: Sequence[tuple[str, str, str]]
+    wrong: Sequence[Slip]
 
 
 SCALED = (
     Inner("k * x", {"x": "n, d"}, ["k"], {"x": "{g} * k"}, [("factor-lost", "x", "{g}")]),
     Inner("x / k", {"x": "n, d"}, ["k"], {"x": "{g} / k"}, [("factor-lost", "x", "{g}")]),
     Inner("x + k", {"x": "n, d"}, ["k"], {"x": "{g}"}, [("constant-added", "x", "{g} + k")]),
-    Inner("a * x + b", {"x": "n, d"}, ["a", "b"], {"x": "{g} * a"}, [("factor-lost", "x", "{g}"), ("constant-added", "x", "{g} * a + b")]),
+    Inner("k * x + c", {"x": "n, d"}, ["k", "c"], {"x": "{g} * k"},
+          [("factor-lost", "x", "{g}"), ("constant-added", "x", "{g} * k + c")]),
 )  # fmt: skip
 PAIRED = (
     Inner("x * w", {"x": "n, d", "w": "n, d"}, [], {"x": "{g} * w", "w": "{g} * x"}, [("own-operand", "w", "{g} * w")]),
@@ -100,17 +64,21 @@ PAIRED = (
     Inner("k * x * w", {"x": "n, d", "w": "n, d"}, ["k"], {"x": "{g} * k * w", "w": "{g} * k * x"},
           [("factor-lost", "w", "{g} * x"), ("own-operand", "x", "{g} * k * x")]),
     Inner("x + k * w", {"x": "n, d", "w": "n, d"}, ["k"], {"x": "{g}", "w": "{g} * k"}, [("factor-lost", "w", "{g}")]),
-    Inner("x @ w + b", {"x": "n, d", "w": "d, m", "b": "m"}, [], {"x": "{g} @ w.T", "w": "x.T @ {g}", "b": "{g}.sum(0)"},
+    Inner("x @ w + b", {"x": "n, d", "w": "d, m", "b": "m"}, [],
+          {"x": "{g} @ w.T", "w": "x.T @ {g}", "b": "{g}.sum(0)"},
           [("transposed", "x", "{g} @ w"), ("averaged", "b", "{g}.mean(0)"), ("wrong-axis", "b", "{g}.sum(1)")]),
 )  # fmt: skip
 # After the function, over the last axis or all of them.
 ENDS = (
-    Act("{h}.sum(-1)", "{g}.unsqueeze(-1).expand({s})", {"wrong-axis": "{g}.unsqueeze(0).expand({s})"}),
-    Act("{h}.mean(0)", "{g}.expand({s}) / {s}[0]", {"spread": "{g}.expand({s})"}),
-    Act("{h}.mean()", "{g}.expand({s}) / {s}.numel()", {"spread": "{g}.expand({s})"}),
-    Act("{h}.softmax(-1)", "{y} * ({g} - ({g} * {y}).sum(-1, keepdim=True))",
-        {"elementwise": "{g} * {y} * (1 - {y})", "wrong-axis": "{y} * ({g} - ({g} * {y}).sum(0, keepdim=True))"}),
-    Act("{h}.cumsum(-1)", "{g}.flip(-1).cumsum(-1).flip(-1)", {"transposed": "{g}.cumsum(-1)"}),
+    Derivative("{x}.sum(-1)", "{g}.unsqueeze(-1).expand(ctx.shape)",
+               {"wrong-axis": "{g}.unsqueeze(0).expand(ctx.shape)"}),
+    Derivative("{x}.mean(0)", "{g}.expand(ctx.shape) / ctx.shape[0]", {"count-forgotten": "{g}.expand(ctx.shape)"}),
+    Derivative("{x}.mean()", "{g}.expand(ctx.shape) / ctx.shape.numel()",
+               {"count-forgotten": "{g}.expand(ctx.shape)"}),
+    Derivative("{x}.softmax(-1)", "{y} * ({g} - ({g} * {y}).sum(-1, keepdim=True))",
+               {"elementwise": "{g} * {y} * (1 - {y})",
+                "wrong-axis": "{y} * ({g} - ({g} * {y}).sum(0, keepdim=True))"}),
+    Derivative("{x}.cumsum(-1)", "{g}.flip(-1).cumsum(-1).flip(-1)", {"forward-again": "{g}.cumsum(-1)"}),
 )  # fmt: skip
 
 
@@ -127,17 +95,13 @@ class Function:
     numbers: Sequence[str]
     forward: Mapping[str, str]
     backward: Mapping[str, str]
-    wrong: Sequence[tuple[str, str, str]]
+    wrong: Sequence[Slip]
     told: str
     gradients: str = ""
     made: Mapping[str, str] = field(default_factory=dict)
 
 
-def fill(text: str, **names: str) -> str:
-    return re.sub(r"\{(\w)\}", lambda found: names[found[1]], text)
-
-
-def inlined(steps: Mapping[str, str]) -> str:
+def written_out(steps: Mapping[str, str]) -> str:
     """The last of the steps with the others written out."""
     *before, (_, text) = steps.items()
     for name, value in reversed(before):
@@ -145,39 +109,32 @@ def inlined(steps: Mapping[str, str]) -> str:
     return text
 
 
-SHAPE = "ctx.shape"
-
-
-def fused(inner: Inner | None, acts: Sequence[Act], name: str) -> Function:
-    """The acts, one after the other, on x or on what the inner operation gives."""
-    outputs = [*(["h"] if inner else []), *(["a"] if len(acts) > 1 else []), "out"]
-    inputs = outputs[:-1] if inner else ["x", *outputs[:-1]]
-    forward = {outputs[0]: inner.forward} if inner else {}
-    backward, wrong = dict[str, str](), list[tuple[str, str, str]]()
-    upstream = "grad_out"
-    for h, y, act in reversed(list(zip(inputs[-len(acts) :], outputs[-len(acts) :], acts, strict=True))):
-        parts = {"h": h, "y": y, "g": upstream, "s": SHAPE}
-        upstream = f"grad_{h}"
-        backward[upstream] = fill(act.backward, **parts)
-        wrong += [(turn, upstream, fill(text, **parts)) for turn, text in act.wrong.items()]
-    forward |= {
-        y: fill(act.forward, h=h) for h, y, act in zip(inputs[-len(acts) :], outputs[-len(acts) :], acts, strict=True)
-    }
-    if inner:
-        backward |= {f"grad_{name}": fill(text, g=upstream) for name, text in inner.gradients.items()}
-        wrong += [(turn, f"grad_{name}", fill(text, g=upstream)) for turn, name, text in inner.wrong]
-    shapes, numbers = (inner.shapes, inner.numbers) if inner else ({"x": "n, d"}, [])
-    return Function(name, shapes, numbers, forward, backward, wrong, f"`{inlined(forward)}`")
+def fused(inner: Inner | None, steps: Sequence[Derivative], name: str) -> Function:
+    """The steps, one after the other, on x or on what the inner operation gives."""
+    names = [*(["h"] if inner else ["x"]), *(["a"] if len(steps) > 1 else []), "out"]
+    forward = {"h": inner.forward} if inner else {}
+    forward |= {y: fill(step.forward, x=x) for x, y, step in zip(names, names[1:], steps, strict=False)}
+    backward, wrong, above = dict[str, str](), list[Slip](), "grad_out"
+    for x, y, step in reversed(list(zip(names, names[1:], steps, strict=False))):
+        backward[f"grad_{x}"] = fill(step.backward, x=x, y=y, g=above)
+        wrong += [(turn, f"grad_{x}", fill(text, x=x, y=y, g=above)) for turn, text in step.wrong.items()]
+        above = f"grad_{x}"
+    if inner is None:
+        return Function(name, {"x": "n, d"}, [], forward, backward, wrong, f"`{written_out(forward)}`")
+    backward |= {f"grad_{tensor}": fill(text, g=above) for tensor, text in inner.gradients.items()}
+    wrong += [(turn, f"grad_{tensor}", fill(text, g=above)) for turn, tensor, text in inner.wrong]
+    return Function(name, inner.shapes, inner.numbers, forward, backward, wrong, f"`{written_out(forward)}`")
 
 
 PASSED_ON = "the upstream gradient is passed on as if forward were the identity"
 SPECIAL = (
     Function("Round", {"x": "n, d"}, [], {"out": "x.round()"}, {"grad_x": "grad_out"},
-             [("true-derivative", "grad_x", "torch.zeros_like(grad_out)"), ("values-for-slope", "grad_x", "grad_out.round()")],
+             [("true-derivative", "grad_x", "torch.zeros_like(grad_out)"),
+              ("gradient-rounded", "grad_x", "grad_out.round()")],
              "`x.round()`", f"straight through: {PASSED_ON}"),
     Function("Binary", {"x": "n, d"}, [], {"out": "x.sign()"}, {"grad_x": "grad_out * (x.abs() <= 1)"},
              [("wrong-point", "grad_x", "grad_out * (out.abs() <= 1)"), ("true-derivative", "grad_x", "grad_out * 0")],
-             "`x.sign()`", "passed on where `x` is between -1 and 1, and 0 elsewhere"),
+             "`x.sign()`", "the upstream gradient where `x` is between -1 and 1, and 0 elsewhere"),
     Function("Reverse", {"x": "n, d"}, ["k"], {"out": "x.clone()"}, {"grad_x": "-k * grad_out"},
              [("sign", "grad_x", "k * grad_out"), ("true-derivative", "grad_x", "grad_out")],
              "a copy of `x`", "`-k` times the upstream gradient"),
@@ -186,7 +143,8 @@ SPECIAL = (
               ("true-derivative", "grad_x", "grad_out")],
              "a copy of `x`", "the upstream gradient, each entry clamped between `-k` and `k`"),
     Function("Guided", {"x": "n, d"}, [], {"out": "x.relu()"}, {"grad_x": "grad_out.relu() * (x > 0)"},
-             [("true-derivative", "grad_x", "grad_out * (x > 0)"), ("values-for-slope", "grad_x", "grad_out.relu() * out")],
+             [("true-derivative", "grad_x", "grad_out * (x > 0)"),
+              ("values-for-slope", "grad_x", "grad_out.relu() * out")],
              "`x.relu()`", "as relu's own, but only the positive entries of the upstream gradient come through"),
     Function("Lookup", {"x": "n, d", "idx": "m"}, [], {"out": "x[idx]"},
              {"grad_x": "torch.zeros_like(x).index_add(0, idx, grad_out)"},
@@ -195,11 +153,12 @@ SPECIAL = (
              "`x[idx]`", made={"idx": "torch.tensor([2, 0, 2, 1, 0])"}),
     Function("Squared", {"x": "n, d", "y": "n, d"}, [], {"h": "x - y", "out": "h.square().mean()"},
              {"grad_x": "grad_out * 2 * h / h.numel()", "grad_y": "-grad_out * 2 * h / h.numel()"},
-             [("sign", "grad_y", "grad_out * 2 * h / h.numel()"), ("spread", "grad_x", "grad_out * 2 * h"),
+             [("sign", "grad_y", "grad_out * 2 * h / h.numel()"), ("count-forgotten", "grad_x", "grad_out * 2 * h"),
               ("factor-lost", "grad_x", "grad_out * h / h.numel()")], "`(x - y).square().mean()`"),
     Function("Normed", {"x": "n, d"}, [], {"h": "x.norm(dim=-1, keepdim=True)", "out": "x / h"},
              {"grad_x": "(grad_out - out * (grad_out * out).sum(-1, keepdim=True)) / h"},
-             [("one-use", "grad_x", "grad_out / h"), ("wrong-axis", "grad_x", "(grad_out - out * (grad_out * out).sum(0, keepdim=True)) / h"),
+             [("one-use", "grad_x", "grad_out / h"),
+              ("wrong-axis", "grad_x", "(grad_out - out * (grad_out * out).sum(0, keepdim=True)) / h"),
               ("elementwise", "grad_x", "(grad_out - out * grad_out * out) / h")],
              "`x / x.norm(dim=-1, keepdim=True)`"),
 )  # fmt: skip
@@ -207,9 +166,6 @@ SPECIAL = (
 
 def on_ctx(text: str, numbers: Sequence[str]) -> str:
     return re.sub(rf"\b({'|'.join(numbers)})\b", r"ctx.\1", text) if numbers else text
-
-
-Slip = tuple[str, str, str]
 
 
 def around(it: Function, saved: Sequence[str], numbers: Sequence[str], returned: Sequence[str]) -> list[Slip]:
@@ -232,13 +188,13 @@ def around(it: Function, saved: Sequence[str], numbers: Sequence[str], returned:
         found.append(("number-saved", f"ctx.{name}", f"ctx.save_for_backward({name})"))
         if saved:
             found.append(("number-saved", "save", f"ctx.save_for_backward({', '.join([*saved, name])})"))
-    given = [name for name in returned if name != "None"]
-    if "None" in returned:
+    given, nothing = ([name for name in returned if (name == "None") == none] for none in (False, True))
+    if nothing:
         found += [("none-missing", "return", f"return {', '.join(given)}"),
-                  ("none-first", "return", f"return {', '.join(['None'] * (len(returned) - len(given)) + given)}")]  # fmt: skip
+                  ("none-first", "return", f"return {', '.join(nothing + given)}")]  # fmt: skip
     if len(given) > 1:
-        other = [given[1], given[0], *given[2:], *["None"] * (len(returned) - len(given))]
-        found.append(("returned-in-other-order", "return", f"return {', '.join(other)}"))
+        turned = [given[1], given[0], *given[2:], *nothing]
+        found.append(("returned-in-other-order", "return", f"return {', '.join(turned)}"))
     return found
 
 
@@ -257,19 +213,15 @@ def writing(it: Function, numbers: Sequence[str]) -> list[Slip]:
     return found
 
 
-@dataclass(frozen=True)
-class Listing:
-    """The lines of the right program by name, and the wrong ones that can take a line's place, as (id, name, text)."""
+def listing(it: Function, level: int, also: str = "") -> tuple[dict[str, str], list[Slip]]:
+    """The lines of the right program by name, and what can stand wrongly in their places.
 
-    lines: Mapping[str, str]
-    slips: Sequence[Slip]
-
-
-def listing(it: Function, *, context: bool, in_place: bool) -> Listing:
-    """The program. With `context`, slips around `ctx`; with `in_place`, what writes into other people's tensors."""
+    From level 2 on also around `ctx`, at level 3 also what writes into somebody else's tensor. What `also` uses is
+    saved.
+    """
     arguments = [*it.shapes, *it.numbers]
     wanted = [name for name in it.shapes if f"grad_{name}" in it.backward]
-    used = " ".join(it.backward.values())
+    used = " ".join([*it.backward.values(), also])
     saved = [name for name in (*it.shapes, *it.forward) if re.search(rf"\b{name}\b(?!\()", used)]
     numbers = [name for name in it.numbers if re.search(rf"\b{name}\b", used)]
     kept = {f"ctx.{name}": name for name in numbers}
@@ -295,18 +247,15 @@ def listing(it: Function, *, context: bool, in_place: bool) -> Listing:
     slips = [(turn, name, f"{name} = {on_ctx(text, numbers)}") for turn, name, text in it.wrong]
     first, text = next(iter(it.backward.items()))
     if re.match(r"grad_out [*/] ", text) and text.count("grad_out") == 1:
-        slips.append(
-            (
-                "upstream-ignored",
-                first,
-                f"{first} = {on_ctx(text.replace('grad_out', '1', 1).removeprefix('1 * '), numbers)}",
-            )
-        )
-    if context:
+        alone = on_ctx(text.replace("grad_out", "1", 1).removeprefix("1 * "), numbers)
+        if re.fullmatch(r"\((?:[^()]|\([^()]*\))*\)", alone):
+            alone = alone[1:-1]
+        slips.append(("upstream-ignored", first, f"{first} = {alone}"))
+    if level > 1:
         slips += around(it, saved, numbers, returned)
-    if in_place:
+    if level > 2:  # noqa: PLR2004
         slips += writing(it, numbers)
-    return Listing(lines, slips)
+    return lines, slips
 
 
 # Hidden: numbers of both signs, none of them near 0; two calls, then the two backward passes.
@@ -325,68 +274,78 @@ def _used(function):
     wanted = [[x for x in case if getattr(x, "requires_grad", False)] for case in _cases]
     return outs, [list(torch.autograd.grad(*it)) for it in zip(outs, wanted, above)], above, _cases
 """
-NUMBERS = {"k": (0.7, 1.3), "a": (1.3, 0.7), "b": (0.4, -0.6)}
-WORDS = {"k": "a float", "a": "a float", "b": "a float"}
+NUMBERS = {"k": ("0.7", "1.3"), "c": ("0.4", "-0.6")}
 
 
 def told(it: Function) -> str:
-    arguments = [*it.shapes, *it.numbers]
     inputs = [f"`{name}` of shape `({axes}{',' * (',' not in axes)})`" for name, axes in it.shapes.items()]
     inputs += [f"a float `{name}`" for name in it.numbers]
     backwards = it.gradients or "the gradients that autograd gives for that expression"
-    return f"`{it.name}.apply({', '.join(arguments)})` takes {', '.join(inputs)}. It gives {it.told}; backwards: {backwards}."
+    call = f"`{it.name}.apply({', '.join([*it.shapes, *it.numbers])})`"
+    return f"{call} takes {', '.join(inputs)}. Forwards it gives {it.told}; backwards, {backwards}."
 
 
-@drill(after=["autograd.write-backward"], levels=3, structures=(1, 1, 1))
+# Without the one whose input and output are multiplied: it makes no difference which of them is which.
+STEPS = [step for step in (*ENTRYWISE, *NESTED) if step.name != "Bell"]
+HINT = "Check in turn: what forward keeps, how backward gets it back, each formula, and what backward returns."
+WHY = (
+    "backward gets the gradient of the output and returns a gradient for every argument of forward, in the same order, "
+    "None for what has none: upstream times local. What it needs from forward is kept on ctx: tensors by "
+    "save_for_backward, to be unpacked in the same order from the tuple ctx.saved_tensors, other things as attributes. "
+    "It writes into nobody's tensors. torch.autograd.gradcheck compares a Function with finite differences."
+)
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"\w+", text)
+
+
+@drill(after=["autograd.write-backward"], levels=3, structures=(80, 120, 350))
 def custom_function(rng: Rng) -> FixLine:
     """One line that breaks an autograd.Function."""
-    name, act = rng.pick(list(ACTS.items()))
+    step = rng.pick(STEPS)
     match rng.level:
         case 1:
-            it = fused(rng.pick([None, *SCALED]), [act], name)
+            it = fused(rng.pick([None, *SCALED]), [step], step.name)
         case 2:
-            it = fused(rng.pick(PAIRED), [act], f"Fused{name}")
-        case _ if rng.chance(0.4):
+            it = fused(rng.pick(PAIRED), [step], f"Fused{step.name}")
+        case _ if rng.chance(0.3):
             it = rng.pick(SPECIAL)
         case _:
-            it = fused(rng.pick([*PAIRED, *SCALED]), [act, rng.pick(ENDS)], f"Fused{name}")
-    right = listing(it, context=rng.level > 1, in_place=rng.level > 2)  # noqa: PLR2004
-    bug = rng.pick(right.slips)
-    lines = list(right.lines)
-    number = lines.index(bug[1]) + 1
-    text = {name: line[: len(line) - len(line.lstrip())] for name, line in right.lines.items()}
-    made = [
-        "[" + ", ".join(
-            [it.made.get(name, f"_drawn({axes}).requires_grad_()") for name, axes in it.shapes.items()]
-            + [str(NUMBERS[name][i]) for name in it.numbers]
-        ) + "]"
+            it = fused(rng.pick([*PAIRED, *SCALED]), [step, rng.pick(ENDS)], f"Fused{step.name}")
+    lines, slips = listing(it, rng.level)
+    key, name, bug = rng.pick(slips)
+    if name in it.backward:
+        lines, slips = listing(it, rng.level, bug)
+    number = list(lines).index(name) + 1
+    missing = re.compile(rf"\b({'|'.join({*it.shapes, *it.forward} - set(words(lines.get('unpack', ''))))})\b(?!\()")
+    others = {
+        turn: text
+        for turn, where, text in reversed(slips)
+        if where == name and turn != key and not (name in it.backward and missing.search(text))
+    }
+    program = "\n".join([line.replace(line.strip(), bug) if at == name else line for at, line in lines.items()])
+    cases = [
+        ", ".join(
+            [it.made.get(tensor, f"_drawn({axes}).requires_grad_()") for tensor, axes in it.shapes.items()]
+            + [NUMBERS[name][i] for name in it.numbers]
+        )
         for i in range(2)
-    ]  # fmt: skip
-    slips = {turn: line for turn, where, line in reversed(right.slips) if where == bug[1] and turn != bug[0]}
+    ]
     return FixLine(
-        prompt=f"One line of this `torch.autograd.Function` is wrong. Replace it.\n\n{told(it)}\n\n"
-        "It may be called several times before a backward pass, and changes neither its inputs nor the upstream "
-        "gradient.",
-        setup=f"{SETUP}_cases = [{', '.join(made)}]",
-        program="\n" + "\n".join(text[key] + bug[2] if key == bug[1] else line for key, line in right.lines.items()),
-        bug=bug[2],
-        repair=right.lines[bug[1]].strip(),
+        prompt=f"One line of this `torch.autograd.Function` is wrong. Replace it.\n\n{told(it)}\n\nIt changes neither "
+        "its inputs nor the upstream gradient, and may be called several times before a backward pass.",
+        setup=f"{SETUP}_cases = [[{cases[0]}], [{cases[1]}]]",
+        program=f"\n{program}",
+        bug=bug,
+        repair=lines[name].strip(),
         observe={
             "the outputs": f"(_seen := _used({it.name}))[0]",
             "the gradients": "_seen[1]",
             "the upstream gradients afterwards": "_seen[2]",
             "the inputs afterwards": "_seen[3]",
         },
-        wrong=[
-            Wrong(bug[0], f"{number}: {bug[2]}", BECAUSE[bug[0]]),
-            *(Wrong(turn, f"{number}: {line}", BECAUSE[turn]) for turn, line in slips.items()),
-        ],
-        hints=[
-            "Check in turn: what forward keeps, how backward gets it back, each formula, and what backward returns.",
-            f"Look at line {number}.",
-        ],
-        why="backward gets the gradient of the output and returns a gradient for every argument of forward, in the "
-        "same order, None for what has none: upstream times local. What it needs from forward is kept on ctx: tensors "
-        "by save_for_backward, to be unpacked in the same order from the tuple ctx.saved_tensors, other things as "
-        "attributes. torch.autograd.gradcheck compares a Function with finite differences.",
+        wrong=[Wrong(turn, f"{number}: {text}", BECAUSE[turn]) for turn, text in ({key: bug} | others).items()],
+        hints=[HINT, f"Look at line {number}."],
+        why=WHY,
     )
