@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tensordrill.authoring import Edit, PredictValue, Rng, Wrong, drill
 
@@ -124,7 +125,7 @@ def of_vector(rng: Rng, x: Vector) -> Term:
         case 3:
             return Term("(x.cumsum(0) ** 2).sum()", total(squares(cumsum(x))))
         case 4:
-            return Term("(x.diff() ** 2).sum()", total(squares([b - a for a, b in zip(x, x[1:], strict=False)])))
+            return Term("(x.diff() ** 2).sum()", total(squares([b - a for a, b in pairwise(x)])))
         case 5:
             return Term("x @ A @ x", total(products(x, through(matrix, x))), f"A = {written(matrix)}")
         case 6:
@@ -168,7 +169,8 @@ BECAUSE = {
     "diagonal": "The gradient of g.sum() holds the sums of the Hessian's rows, mixed derivatives included, not its "
     "diagonal.",
     "diagonal-only": "The mixed derivatives are missing: how this entry of the gradient changes with the other inputs.",
-    "mixed-halved": "A mixed derivative stands in the Hessian twice, each time in full: a term a * x[0] * x[1] has a in "
+    "mixed-halved": "A mixed derivative stands in the Hessian twice, each time in full: a term a * x[0] * x[1] has a "
+    "in "
     "H[0, 1] and in H[1, 0].",
     "mixed-doubled": "A mixed derivative stands once in each row. Its two places are not added up within a row.",
     "gradient-product": "That is a product of first derivatives. The gradient is differentiated once more.",
@@ -280,7 +282,7 @@ def penalty(_rng: Rng, y: Jet) -> Question:
 def by_another(rng: Rng, y: Jet) -> Question:
     """A mixed second derivative: by x and then by w, or the other way round."""
     n = len(y.first) // 2
-    first, second = rng.pick(["xw", "wx"])
+    first, second = rng.pick([("x", "w"), ("w", "x")])
     a, b = (0, n) if first == "x" else (n, 0)
     mixed = [row[b : b + n] for row in y.second[a : a + n]]
     own = [row[a : a + n] for row in y.second[a : a + n]]
@@ -313,6 +315,7 @@ def posed(rng: Rng) -> PredictValue | None:
     numbers = [rng.sample([-2, -1, 1, 2, 3], size) for _ in names]
     width = size * len(names)
     inputs = [variables(row, k * size, width) for k, row in enumerate(numbers)]
+    ask: Callable[[Rng, Jet], Question]
     if len(names) > 1:
         terms, ask = [of_both(rng, *inputs)], by_another
     elif rng.level == 1:
@@ -360,7 +363,7 @@ HINTS: Mapping[Callable[[Rng, Jet], Question], str] = {
 }
 
 
-@drill(after=["autograd.jacobian"], levels=3, structures=(1, 1, 1))
+@drill(after=["autograd.jacobian"], levels=3, structures=(600, 700, 700))
 def hessian(rng: Rng) -> PredictValue:
     """Second derivatives with create_graph."""
     for _ in range(TRIES):

@@ -141,7 +141,8 @@ class Function:
 
 def drawn(rng: Rng, *sizes: int) -> tuple[dict[str, Row], list[Vector]]:
     """Inputs of small numbers, none of them 0 and no two of one input the same."""
-    numbers = {name: rng.sample([-3, -2, -1, 1, 2, 3], size) for name, size in zip("xw", sizes, strict=False)}
+    values = (-3, -2, -1, 1, 2, 3)
+    numbers: dict[str, Row] = {name: rng.sample(values, size) for name, size in zip("xw", sizes, strict=False)}
     width, at, found = sum(sizes), 0, []
     for name, row in numbers.items():
         duals = [Dual(n, tuple([int(at + i == j) for j in range(width)])) for i, n in enumerate(row)]
@@ -250,9 +251,9 @@ def three_steps(rng: Rng) -> Function:
         numbers, (x, w) = drawn(rng, 3, 3)
         right, stopped = crossed(rng, *rng.shuffled([x, w]))
         if rng.chance():
-            right, stopped = combined(right, *after(rng, rng.pick([same, *MIXING]), rng.pick([x, w])), sign="+"), None
-        else:
-            right, stopped = after(rng, rng.pick([*MIXING, difference, square]), right, stopped)
+            [more] = after(rng, rng.pick([same, *MIXING]), rng.pick([x, w]))
+            return Function(numbers, combined(right, more, "+"))
+        right, stopped = after(rng, rng.pick([*MIXING, difference, square]), right, stopped)
         return Function(numbers, right, stopped)
     numbers, (x,) = drawn(rng, 3)
     if rng.chance():
@@ -475,7 +476,7 @@ def hint(question: Question) -> str:
 FORMS: dict[int, Sequence[Callable[[Rng], Function]]] = {1: (by_entry, one_step), 2: (two_steps,), 3: (three_steps,)}
 
 
-@drill(levels=3, structures=(1, 1, 1))
+@drill(levels=3, structures=(700, 850, 850))
 def jacobian(rng: Rng) -> PredictValue:
     """Rows, columns and products of a Jacobian."""
     for _ in range(TRIES):

@@ -69,7 +69,8 @@ SUMS = (
     Core("{x}.unflatten(0, (-1, k)).sum(1)", "{I} // k == {o}",
          {"quotient-for-remainder": "{I} % k == {o}", "stride-for-block": "{i} == k * {O}"}, blocks),
     Core("{x}.unflatten(0, (k, -1)).sum(0)", "{I} % (n // k) == {o}",
-         {"quotient-for-remainder": "{I} // (n // k) == {o}", "stride-for-block": "{I} // k == {o}"}, blocks, periodic=True),
+         {"quotient-for-remainder": "{I} // (n // k) == {o}", "stride-for-block": "{I} // k == {o}"}, blocks,
+         periodic=True),
     Core("{x}.repeat_interleave(k)", "{i} == {O} // k", {"tiled": "{i} == {O} % n"}, copies),
     Core("{x}.repeat(k)", "{i} == {O} % n", {"tiled": "{i} == {O} // k"}, copies),
 )  # fmt: skip
@@ -82,9 +83,11 @@ VALUED = (
     Core("{x}.unflatten(0, (-1, k)).mean(1)", "({I} // k == {o}) / k",
          {"ones": "1.0 * ({I} // k == {o})", "quotient-for-remainder": "({I} % k == {o}) / k"}, blocks),
     Core("{x}.unfold(0, k, 1).mean(1)", "(({i} >= {o}) & ({i} < {O} + k)) / k",
-         {"ones": "1.0 * (({i} >= {o}) & ({i} < {O} + k))", "off-by-one": "(({i} >= {o}) & ({i} <= {O} + k)) / k"}, windows),
+         {"ones": "1.0 * (({i} >= {o}) & ({i} < {O} + k))", "off-by-one": "(({i} >= {o}) & ({i} <= {O} + k)) / k"},
+         windows),
     Core("{x}.diff()", "({i} == {O} + 1).double() - ({i} == {o}).double()",
-         {"sign": "({i} == {o}).double() - ({i} == {O} + 1).double()", "one-use": "({i} == {O} + 1).double()"}, lambda n, _: n - 1),
+         {"sign": "({i} == {o}).double() - ({i} == {O} + 1).double()", "one-use": "({i} == {O} + 1).double()"},
+         lambda n, _: n - 1),
     Core("{x} - {x}.mean()", "({i} == {o}).double() - 1 / n",
          {"one-use": "({i} == {o}).double()", "ones": "({i} == {o}).double() - 1"}, symmetric=True),
     Core("{x} - F.pad({x}, (1, -1))", "({i} == {o}).double() - ({i} == {O} - 1).double()",
@@ -163,14 +166,16 @@ WHOLE = (
          {"one-use": "(i <= o) * x[o]", "swapped": "(i == o) * x.cumsum(0)[o] + (o <= i) * x[i]",
           "off-by-one": "(i == o) * x.cumsum(0)[o] + (i < o) * x[o]"}),
     Core("{x}[1:] * {x}[:-1]", "(i == o + 1) * x[o] + (i == o) * x[o + 1]",
-         {"one-use": "(i == o + 1) * x[o]", "factor-index": "(i == o) * x[o] + (i == o + 1) * x[o + 1]"}, lambda n, _: n - 1),
+         {"one-use": "(i == o + 1) * x[o]", "factor-index": "(i == o) * x[o] + (i == o + 1) * x[o + 1]"},
+         lambda n, _: n - 1),
     Core("{x} * {x}.roll(1)", "(i == o) * x[o - 1] + (i == (o - 1) % n) * x[o]",
          {"one-use": "(i == o) * x[o - 1]", "swapped": "(i == o) * x[o - 1] + (o == (i - 1) % n) * x[i]"}),
     Core("{x}.cumsum(0) ** 2", "2 * (i <= o) * x.cumsum(0)[o]",
          {"factor-index": "2 * (i <= o) * x.cumsum(0)[i]", "factor-forgotten": "1.0 * (i <= o)",
           "swapped": "2 * (o <= i) * x.cumsum(0)[i]"}),
     Core("({x} ** 2).cumsum(0)", "2 * (i <= o) * x[i]",
-         {"factor-index": "2 * (i <= o) * x[o]", "factor-forgotten": "1.0 * (i <= o)", "swapped": "2 * (o <= i) * x[o]"}),
+         {"factor-index": "2 * (i <= o) * x[o]", "factor-forgotten": "1.0 * (i <= o)",
+          "swapped": "2 * (o <= i) * x[o]"}),
     Core("{x} / {x}.norm()", "((i == o).double() - y[o] * y[i]) / x.norm()",
          {"one-use": "(i == o) / x.norm()", "diagonal-only": "(i == o) * (1 - y[o] ** 2) / x.norm()",
           "factor-forgotten": "(i == o).double() - y[o] * y[i]"}),
@@ -273,8 +278,9 @@ HINTS = {
     3: "Go back step by step: which entry of the vector before is it, and what is the derivative on the way?",
 }
 WHY = (
-    "Row o of a Jacobian says what y[o] is made of. An operation that moves, adds or weights entries has a Jacobian that "
-    "is a test on the two indices, times a weight: `i <= o` for a running sum, `i == order[o]` for indexing, and so on. "
+    "Row o of a Jacobian says what y[o] is made of. An operation that moves, adds or weights entries has a Jacobian "
+    "that "
+    "is a test on the two indices, times a weight: `i <= o` for a running sum, `i == order[o]` for indexing and so on. "
     "What is done to every entry is a factor, taken at i before and at o after. Such a formula is all that a "
     "backward pass needs: it sums over o, so cumsum goes back as a running sum from the other end."
 )
@@ -300,7 +306,7 @@ def asked(
         "Write an expression in `o` and `i` for booleans of shape `(m, n)`, True in row o and column i where `y[o]` "
         "depends on `x[i]`."
         if booleans
-        else "Write the Jacobian of `y` by `x` as an expression in `o` and `i`: of shape `(m, n)` and in floating point, "
+        else "Write the Jacobian of `y` by `x` as an expression in `o` and `i`: of shape `(m, n)`, in floating point, "
         "the derivative of `y[o]` by `x[i]` in row o and column i. All names of the program may be used."
     )
     wrong = it.wrong(n, k) if wrong is None else wrong
@@ -340,7 +346,7 @@ def composed(rng: Rng) -> Pass:
     )
 
 
-@drill(after=["autograd.jacobian"], levels=3, structures=(1, 1, 1))
+@drill(after=["autograd.jacobian"], levels=3, structures=(35, 85, 650))
 def jacobian_pattern(rng: Rng) -> WriteExpression:
     """A Jacobian as an expression in its indices."""
     core = rng.pick(SUMS)

@@ -450,7 +450,7 @@ def puzzle(form: Form, task: Task) -> WriteCode:
         wrong=task.wrong,
         hints=["A node's gradient is complete once everything that uses it has passed its share on.", task.hint],
         why="A node may pass its gradient on once all nodes that use it have added their share. So a backward pass "
-        "goes through the graph in reverse topological order: depth first, list a node after its inputs, and turn the list "
+        "goes through the graph in reverse topological order: depth first, list a node after its inputs, turn the list "
         "round (a visited set keeps it linear); or count users, and take what has none left. torch's engine counts.",
     )
 

@@ -505,5 +505,5 @@ def cut_puzzle(case: Case) -> PredictValue:
 
 @drill(levels=3, structures=(20, 80, 65))
 def split_chunk(rng: Rng) -> PredictValue:
-    """The sizes of the pieces that split, chunk and tensor_split make."""
+    """The pieces that split, chunk and tensor_split make."""
     return cut_puzzle(told_apart(rng, two_cuts if rng.level == COMPOSED else one_cut))

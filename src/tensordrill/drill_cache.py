@@ -5,6 +5,7 @@ A cache like Python's own: where a module has changed since, or anything is amis
 
 import json
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -53,7 +54,8 @@ def keep(cache: Path, current: Stamp, drills: Iterable[Drill]) -> None:
         half.write_text(json.dumps({"version": __version__, "stamp": current, "drills": facts}), encoding="utf-8")
         half.replace(cache)
     except OSError:
-        half.unlink(missing_ok=True)
+        with suppress(OSError):
+            half.unlink()
 
 
 def _drill(

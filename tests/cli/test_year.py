@@ -52,7 +52,7 @@ def at(catalog: Catalog, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Itera
             pass
 
     monkeypatch.setattr("tensordrill.judge.Judge", Lent)
-    monkeypatch.setattr("tensordrill.app.built_in", lambda: few)
+    monkeypatch.setattr("tensordrill.app.built_in", lambda _: few)
     opened: list[App] = []
 
     def open_at(moment: datetime | str) -> App:

@@ -8,7 +8,7 @@ import pytest
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge
-from tensordrill.puzzles import FixLine, WriteCode
+from tensordrill.puzzles import WriteCode
 
 RAISED, VALUE, SHAPE, SLIP = Status.RAISED, Status.WRONG_VALUE, Status.WRONG_SHAPE, Status.UNPARSABLE
 

@@ -78,7 +78,8 @@ class _Watcher(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.AST:
         call = node.func
         if isinstance(call, ast.Name) and call.id == "_end":
-            node.args = [self.visit(arg) for arg in node.args]
+            [asked] = node.args
+            node.args = [self._watched(asked) if isinstance(asked, ast.Attribute) else self.visit(asked)]
             return node
         if not (isinstance(call, ast.Attribute) and call.attr in _BACKWARD):
             return self._watched(node)
