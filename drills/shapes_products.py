@@ -461,7 +461,7 @@ MAKERS: dict[int, Sequence[Maker]] = {
 
 @drill(after=["shapes.broadcast"], levels=3, structures=(45, 100, 200))
 def matmul(rng: Rng) -> PredictShape:
-    """Vectors, matrices and batches of them multiplied, or an error."""
+    """Vectors, matrices and batches multiplied, or an error."""
     fails = rng.chance(0.38)
     return shape_puzzle(
         rng,

@@ -37,4 +37,5 @@ def test_answers_fit_on_an_envelope(catalog: Catalog, judge: Judge, name: str) -
         largest = 99 if drill.track == "autograd" else 999  # a merged axis has the product of its sizes
         assert all(abs(number) <= largest for number in typed if math.isfinite(number)), (code, typed)
         if name not in EIGHTHS:
-            assert all(not math.isfinite(number) or abs(number - round(number)) < 1e-9 for number in typed), (code, typed)
+            finite = [number for number in typed if math.isfinite(number)]
+            assert all(abs(number - round(number)) < 1e-9 for number in finite), (code, typed)
