@@ -4,18 +4,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensordrill.authoring import (
+from tensordrill.authoring import Edit, Rng, WriteCode, drill
+from tensordrill.building.backward import (
     ALONG,
     BACKWARD_MISTAKES,
     ENTRYWISE,
     NESTED,
     REDUCTIONS,
     Derivative,
-    Edit,
-    Rng,
-    WriteCode,
     along_axis,
-    drill,
     fill,
     stretched,
     summed_back,

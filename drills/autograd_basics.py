@@ -4,15 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from tensordrill.authoring import (
-    Belief,
-    PredictValue,
-    Rng,
-    drill,
-    made,
-    predicted,
-    settled,
-)
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, made, predicted, settled
 
 SECOND, THIRD = 2, 3  # levels
 Values = Mapping[str, float]

@@ -4,19 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tensordrill.authoring import (
-    CUT,
-    Belief,
-    Node,
-    PredictValue,
-    Rng,
-    Tape,
-    drill,
-    entries,
-    nested,
-    predicted,
-    settled,
-)
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import CUT, Belief, Node, Tape, entries, nested, predicted, settled
 
 SECOND, THIRD = 2, 3  # levels
 

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tensordrill.authoring import Belief, PredictValue, Rng, drill, made, predicted, settled
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, made, predicted, settled
 
 THIRD = 3  # level
 

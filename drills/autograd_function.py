@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tensordrill.authoring import BACKWARD_MISTAKES, ENTRYWISE, NESTED, Derivative, FixLine, Rng, Wrong, drill, fill
+from tensordrill.authoring import FixLine, Rng, Wrong, drill
+from tensordrill.building.backward import BACKWARD_MISTAKES, ENTRYWISE, NESTED, Derivative, fill
 
 BECAUSE = BACKWARD_MISTAKES | {
     "overwritten": "A row that is taken several times gets the sum of what comes back.",

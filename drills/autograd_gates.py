@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from tensordrill.authoring import Belief, Node, PredictValue, Rng, Tape, drill, entries, mixed, predicted, settled
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, Node, Tape, entries, mixed, predicted, settled
 
 SECOND = 2  # level
 Links = Sequence[Sequence[tuple[float, int]]]  # for each entry of a result, the entries that it sends back to, how much

@@ -3,15 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from tensordrill.authoring import (
-    Belief,
-    PredictValue,
-    Rng,
-    drill,
-    made,
-    predicted,
-    settled,
-)
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, made, predicted, settled
 
 SECOND, THIRD = 2, 3  # levels
 

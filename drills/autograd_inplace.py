@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from math import prod
 from typing import NamedTuple
 
-from tensordrill.authoring import Choice, Choose, Rng, Wrong, drill, floats, made, settled
+from tensordrill.authoring import Choice, Choose, Rng, Wrong, drill
+from tensordrill.building.gradients import floats, made, settled
 
 SECOND, THIRD = 2, 3  # levels
 Numbers = list[float]

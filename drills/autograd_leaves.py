@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from tensordrill.authoring import Belief, Edit, PredictValue, Rng, Wrong, drill, made, predicted, settled
+from tensordrill.authoring import Edit, PredictValue, Rng, Wrong, drill
+from tensordrill.building.gradients import Belief, made, predicted, settled
 
 
 class Act(NamedTuple):

@@ -3,19 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tensordrill.authoring import (
-    Belief,
-    Node,
-    PredictValue,
-    Rng,
-    Tape,
-    drill,
-    entries,
-    made,
-    nested,
-    predicted,
-    settled,
-)
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, Node, Tape, entries, made, nested, predicted, settled
 
 THIRD = 3  # level
 Matrix = list[list[float]]

@@ -4,7 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tensordrill.authoring import Choice, Choose, Node, Rng, Tape, Wrong, drill, entries, floats, made, settled
+from tensordrill.authoring import Choice, Choose, Rng, Wrong, drill
+from tensordrill.building.gradients import Node, Tape, entries, floats, made, settled
 
 SECOND = 2  # level, and passes
 Numbers = list[float]

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from tensordrill.authoring import Belief, PredictValue, Rng, drill, entries, floats, made, predicted
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, entries, floats, made, predicted
 
 SUMS = (2, 4, 4, 5, 8, 8, 10, 10)  # fractions of these end after a few digits
 SIMPLE = (2, 4, 5, 10)  # and so do products of two of them

@@ -3,18 +3,8 @@
 from collections.abc import Mapping, Sequence
 from textwrap import indent
 
-from tensordrill.authoring import (
-    BACKWARD_MISTAKES,
-    ENTRYWISE,
-    Edit,
-    Rng,
-    WriteCode,
-    Wrong,
-    drill,
-    fill,
-    stretched,
-    summed_back,
-)
+from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
+from tensordrill.building.backward import BACKWARD_MISTAKES, ENTRYWISE, fill, stretched, summed_back
 
 FORBIDDEN = ("sum_to_size", "autograd", "func", "backward", "requires_grad", "requires_grad_")
 RULED_OUT = "Ruled out: `sum_to_size`, `torch.autograd`, `torch.func`, `.backward()`, `requires_grad`."

@@ -5,19 +5,8 @@ from functools import partial
 from math import prod
 from operator import eq
 
-from tensordrill.authoring import (
-    Belief,
-    Node,
-    Path,
-    PredictValue,
-    Rng,
-    Tape,
-    drill,
-    entries,
-    nested,
-    predicted,
-    settled,
-)
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, Node, Path, Tape, entries, nested, predicted, settled
 
 
 def handy(numbers: object, most: int = 99) -> bool:

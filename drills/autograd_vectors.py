@@ -3,21 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from tensordrill.authoring import (
-    Belief,
-    Edit,
-    Node,
-    PredictValue,
-    Rng,
-    Tape,
-    Wrong,
-    drill,
-    entries,
-    floats,
-    nested,
-    predicted,
-    settled,
-)
+from tensordrill.authoring import Edit, PredictValue, Rng, Wrong, drill
+from tensordrill.building.gradients import Belief, Node, Tape, entries, floats, nested, predicted, settled
 
 THIRD = 3  # level
 
@@ -172,7 +159,7 @@ ENDINGS = (
 
 @drill(after=["autograd.matvec"], levels=3, structures=(200, 300, 400))
 def non_scalar(rng: Rng) -> PredictValue:
-    """backward() from a vector."""
+    """A vector that backward() starts from."""
     kind = rng.pick(ENDINGS[rng.level - 1])
 
     def drawn() -> tuple[Tape, Node, Ending]:

@@ -5,15 +5,13 @@ from dataclasses import replace
 from itertools import combinations, pairwise
 from typing import NamedTuple
 
-from tensordrill.authoring import (
+from tensordrill.authoring import Rng, WritePattern, drill
+from tensordrill.building.contraction import axes_of
+from tensordrill.building.patterns import (
     Pattern,
-    Rng,
     Variant,
-    WritePattern,
     as_torch,
-    axes_of,
     code_question,
-    drill,
     fenced,
     names_in,
     needed,

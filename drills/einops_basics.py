@@ -3,29 +3,24 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from tensordrill.authoring import (
+from tensordrill.authoring import Rng, WritePattern, drill
+from tensordrill.building.contraction import axes_of, having, listed
+from tensordrill.building.patterns import (
     Axis,
     Pattern,
-    Rng,
     Side,
     Variant,
-    WritePattern,
     along,
     as_torch,
-    axes_of,
-    bracket_variants,
     code_question,
-    drill,
     fenced,
     grouped,
-    having,
-    listed,
     loop_question,
-    order_variants,
     plain,
     replaced,
     swapped,
 )
+from tensordrill.building.variants import bracket_variants, order_variants
 
 Order = tuple[int, ...]  # for each axis of the result, which axis of the tensor it is
 SECOND, THIRD = 2, 3  # levels

@@ -4,22 +4,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
 
-from tensordrill.authoring import (
-    Axis,
-    Choice,
-    Choose,
-    PredictShape,
-    Rng,
-    Side,
-    Wrong,
-    axes_of,
-    drill,
-    grouped,
-    listed,
-    names_in,
-    plain,
-    spelled,
-)
+from tensordrill.authoring import Choice, Choose, PredictShape, Rng, Wrong, drill
+from tensordrill.building.contraction import axes_of, listed
+from tensordrill.building.patterns import Axis, Side, grouped, names_in, plain, spelled
 
 SECOND, THIRD = 2, 3  # levels
 

@@ -6,29 +6,22 @@ from itertools import pairwise
 from math import prod
 from typing import NamedTuple
 
-from tensordrill.authoring import (
+from tensordrill.authoring import Rng, Tensor, WriteExpression, WritePattern, Wrong, drill
+from tensordrill.building.contraction import axes_of, listed
+from tensordrill.building.patterns import (
     Axis,
     Pattern,
-    Rng,
     Side,
-    Tensor,
     Variant,
-    WriteExpression,
-    WritePattern,
-    Wrong,
     as_torch,
-    axes_of,
-    bracket_variants,
     code_question,
-    drill,
     grouped,
-    listed,
     names_in,
-    order_variants,
     plain,
     spelled,
     swapped,
 )
+from tensordrill.building.variants import bracket_variants, order_variants
 
 SECOND, THIRD = 2, 3  # levels
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from tensordrill.authoring import Rng, Tensor, WriteExpression, Wrong, along, axes_of, drill, fenced, listed
+from tensordrill.authoring import Rng, Tensor, WriteExpression, Wrong, drill
+from tensordrill.building.contraction import axes_of, listed
+from tensordrill.building.patterns import along, fenced
 
 SECOND, THIRD = 2, 3  # levels
 

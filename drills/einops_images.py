@@ -4,21 +4,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tensordrill.authoring import (
-    Pattern,
-    Rng,
-    WritePattern,
-    axes_of,
-    bracket_variants,
-    code_question,
-    drill,
-    fastest_first,
-    input_variants,
-    needed,
-    order_variants,
-    silent,
-    tile_variants,
-)
+from tensordrill.authoring import Rng, WritePattern, drill
+from tensordrill.building.contraction import axes_of
+from tensordrill.building.patterns import Pattern, code_question, fastest_first, needed
+from tensordrill.building.variants import bracket_variants, input_variants, order_variants, silent, tile_variants
 
 SECOND, THIRD = 2, 3  # levels
 PIXEL = ("height", "width")

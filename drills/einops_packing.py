@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
 
-from tensordrill.authoring import PredictShape, Rng, Wrong, axes_of, drill
+from tensordrill.authoring import PredictShape, Rng, Wrong, drill
+from tensordrill.building.contraction import axes_of
 
 SECOND, THIRD = 2, 3  # levels
 Shape = tuple[int, ...]

@@ -4,24 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from tensordrill.authoring import (
-    Pattern,
-    Rng,
-    Side,
-    Variant,
-    WritePattern,
-    axes_of,
-    bracket_variants,
-    code_question,
-    drill,
-    fastest_first,
-    fenced,
-    input_variants,
-    names_in,
-    order_variants,
-    silent,
-    tile_variants,
-)
+from tensordrill.authoring import Rng, WritePattern, drill
+from tensordrill.building.contraction import axes_of
+from tensordrill.building.patterns import Pattern, Side, Variant, code_question, fastest_first, fenced, names_in
+from tensordrill.building.variants import bracket_variants, input_variants, order_variants, silent, tile_variants
 
 SECOND = 2  # the middle level
 FIXED = {"batch": 2, "channel": 3, "t": 3, "frame": 4}  # tensors stay small

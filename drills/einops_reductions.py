@@ -3,32 +3,24 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensordrill.authoring import (
+from tensordrill.authoring import Rng, Tensor, WriteExpression, WritePattern, Wrong, drill
+from tensordrill.building.contraction import axes_of, having, listed
+from tensordrill.building.patterns import (
     FUNCTIONS,
     Axis,
     Pattern,
-    Rng,
     Side,
-    Tensor,
     Variant,
-    WriteExpression,
-    WritePattern,
-    Wrong,
     along,
-    axes_of,
-    bracket_variants,
     code_question,
-    drill,
     fenced,
-    having,
-    listed,
     loop_question,
     names_in,
-    order_variants,
     plain,
     renamed,
     replaced,
 )
+from tensordrill.building.variants import bracket_variants, order_variants
 
 SECOND, THIRD = 2, 3  # levels
 SCENES = (

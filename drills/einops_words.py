@@ -4,7 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 
-from tensordrill.authoring import Contraction, Mistake, Rng, WriteEinsum, Wrong, axes_of, drill, having, listed
+from tensordrill.authoring import Rng, WriteEinsum, Wrong, drill
+from tensordrill.building.contraction import Contraction, Mistake, axes_of, having, listed
 
 TOP = 3  # the highest level
 MANY = 5  # axes

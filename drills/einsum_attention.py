@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from tensordrill.authoring import Contraction, Mistake, Rng, WriteEinsum, axes_of, drill
+from tensordrill.authoring import Rng, WriteEinsum, drill
+from tensordrill.building.contraction import Contraction, Mistake, axes_of
 
 
 @dataclass(frozen=True)

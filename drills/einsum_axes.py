@@ -2,16 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from tensordrill.authoring import (
-    Contraction,
-    Mistake,
-    Rng,
-    WriteEinsum,
-    drill,
-    having,
-    listed,
-)
-from tensordrill.equations import (
+from tensordrill.authoring import Rng, WriteEinsum, drill
+from tensordrill.building.contraction import Contraction, Mistake, having, listed
+from tensordrill.building.equations import (
     Asker,
     Axes,
     Step,

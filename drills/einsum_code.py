@@ -4,18 +4,9 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
-from tensordrill.authoring import (
-    Contraction,
-    Mistake,
-    Rng,
-    WriteEinsum,
-    WriteExpression,
-    Wrong,
-    drill,
-    having,
-    listed,
-)
-from tensordrill.torch_code import Code, code_for, restyled
+from tensordrill.authoring import Rng, WriteEinsum, WriteExpression, Wrong, drill
+from tensordrill.building.contraction import Contraction, Mistake, having, listed
+from tensordrill.building.torch_code import Code, code_for, restyled
 
 TOP = 3  # the highest level
 

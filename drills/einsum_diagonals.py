@@ -3,16 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tensordrill.authoring import (
-    Contraction,
-    Mistake,
-    Rng,
-    WriteEinsum,
-    axes_of,
-    drill,
-    listed,
-)
-from tensordrill.equations import Axes, Task, as_code, as_loop, gives, has, pooled, posed, written
+from tensordrill.authoring import Rng, WriteEinsum, drill
+from tensordrill.building.contraction import Contraction, Mistake, axes_of, listed
+from tensordrill.building.equations import Axes, Task, as_code, as_loop, gives, has, pooled, posed, written
 
 TOP = 3  # the highest level
 

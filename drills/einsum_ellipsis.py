@@ -3,15 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensordrill.authoring import (
-    Contraction,
-    Mistake,
-    Rng,
-    WriteEinsum,
-    axes_of,
-    drill,
-)
-from tensordrill.torch_code import code_for, restyled
+from tensordrill.authoring import Rng, WriteEinsum, drill
+from tensordrill.building.contraction import Contraction, Mistake, axes_of
+from tensordrill.building.torch_code import code_for, restyled
 
 TOP = 3  # the highest level
 

@@ -2,17 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 
-from tensordrill.authoring import (
-    Contraction,
-    Mistake,
-    Rng,
-    WriteEinsum,
-    axes_of,
-    drill,
-    having,
-    listed,
-)
-from tensordrill.equations import (
+from tensordrill.authoring import Rng, WriteEinsum, drill
+from tensordrill.building.contraction import Contraction, Mistake, axes_of, having, listed
+from tensordrill.building.equations import (
     Asker,
     Axes,
     Task,

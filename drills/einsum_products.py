@@ -4,17 +4,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from tensordrill.authoring import (
-    Contraction,
-    Mistake,
-    Rng,
-    WriteEinsum,
-    axes_of,
-    drill,
-    having,
-    listed,
-    loop_nest,
-)
+from tensordrill.authoring import Rng, WriteEinsum, drill
+from tensordrill.building.contraction import Contraction, Mistake, axes_of, having, listed, loop_nest
 
 TOP = 3  # the highest level
 

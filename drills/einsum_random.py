@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from tensordrill.authoring import Contraction, Rng, WriteEinsum, drill, having, listed
+from tensordrill.authoring import Rng, WriteEinsum, drill
+from tensordrill.building.contraction import Contraction, having, listed
 
 
 def swap(axes: Sequence[str], a: str, b: str) -> list[str]:

@@ -4,15 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from tensordrill.authoring import (
-    Contraction,
-    PredictValue,
-    Rng,
-    Terms,
-    Wrong,
-    axes_of,
-    drill,
-)
+from tensordrill.authoring import PredictValue, Rng, Wrong, drill
+from tensordrill.building.contraction import Contraction, Terms, axes_of
 
 TOP = 3  # the highest level
 READ = {

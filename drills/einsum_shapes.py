@@ -3,15 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from tensordrill.authoring import (
-    Choice,
-    Choose,
-    Contraction,
-    PredictShape,
-    Rng,
-    Wrong,
-    drill,
-)
+from tensordrill.authoring import Choice, Choose, PredictShape, Rng, Wrong, drill
+from tensordrill.building.contraction import Contraction
 
 TOP = 3  # the highest level
 

@@ -5,12 +5,11 @@ from functools import partial
 from itertools import permutations
 from math import prod
 
-from tensordrill.authoring import (
+from tensordrill.authoring import PredictShape, Rng, drill
+from tensordrill.building.shapes import (
     Asked,
     Guess,
     Misread,
-    PredictShape,
-    Rng,
     Rule,
     Shape,
     Shaped,
@@ -18,7 +17,6 @@ from tensordrill.authoring import (
     axis_at,
     bracketed,
     chained,
-    drill,
     inserted,
     method,
     misnumbered,

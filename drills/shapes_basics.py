@@ -2,12 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
-from tensordrill.authoring import (
+from tensordrill.authoring import PredictShape, Rng, drill
+from tensordrill.building.shapes import (
     Asked,
     Guess,
     Misread,
-    PredictShape,
-    Rng,
     Rule,
     Shape,
     Shaped,
@@ -15,7 +14,6 @@ from tensordrill.authoring import (
     axis_at,
     bracketed,
     chained,
-    drill,
     inserted,
     method,
     misnumbered,

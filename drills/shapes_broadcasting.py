@@ -5,11 +5,10 @@ from functools import partial
 from itertools import zip_longest
 from math import prod
 
-from tensordrill.authoring import (
+from tensordrill.authoring import PredictShape, Rng, drill
+from tensordrill.building.shapes import (
     Asked,
     Misread,
-    PredictShape,
-    Rng,
     Rule,
     Shape,
     Shaped,
@@ -17,7 +16,6 @@ from tensordrill.authoring import (
     bracketed,
     broadcast_of,
     chained,
-    drill,
     inserted,
     method,
     misnumbered,

@@ -3,16 +3,14 @@
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
-from tensordrill.authoring import (
+from tensordrill.authoring import PredictShape, Rng, drill
+from tensordrill.building.shapes import (
     Asked,
     Misread,
-    PredictShape,
-    Rng,
     Rule,
     Shape,
     Shaped,
     broadcast_of,
-    drill,
     inserted,
     replaced_at,
     shape_puzzle,

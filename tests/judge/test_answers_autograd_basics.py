@@ -11,7 +11,8 @@ from tensordrill.drills.autograd_softmax import against, probability
 from tensordrill.drills.autograd_uses import fan_beliefs
 from tensordrill.drills.autograd_vectors import MUST_FAIL, mismatched, refused, weighed
 
-from tensordrill.authoring import Belief, Edit, Node, Rng, Tape, Wrong, predicted
+from tensordrill.authoring import Edit, Rng, Wrong
+from tensordrill.building.gradients import Belief, Node, Tape, predicted
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge

@@ -16,7 +16,8 @@ from tensordrill.drills.autograd_kept import seen as kept_by
 from tensordrill.drills.autograd_leaves import RULES as LEAVES
 from tensordrill.drills.autograd_leaves import Act, Scene
 
-from tensordrill.authoring import Belief, Edit, Tape, Wrong, predicted
+from tensordrill.authoring import Edit, Wrong
+from tensordrill.building.gradients import Belief, Tape, predicted
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge

@@ -8,7 +8,7 @@ import pytest
 import torch
 from tensordrill.drills.einops import posed
 
-from tensordrill.authoring import Pattern, Variant, plain
+from tensordrill.building.patterns import Pattern, Variant, plain
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge

@@ -10,7 +10,9 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 -- as everybody writes it
 
-from tensordrill.authoring import Drill, Pattern, Side, Variant, bracket_variants, order_variants
+from tensordrill.authoring import Drill
+from tensordrill.building.patterns import Pattern, Side, Variant
+from tensordrill.building.variants import bracket_variants, order_variants
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge

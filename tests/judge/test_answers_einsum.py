@@ -8,7 +8,7 @@ import pytest
 import torch
 from tensordrill.drills.einsum_attention import ATTENTIONS, attention_mistakes
 
-from tensordrill.authoring import Contraction
+from tensordrill.building.contraction import Contraction
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge

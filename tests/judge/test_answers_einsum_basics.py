@@ -10,10 +10,10 @@ from tensordrill.drills import einsum_diagonals as diagonals
 from tensordrill.drills import einsum_matrices as matrices
 from tensordrill.drills import einsum_vectors as vectors
 
-from tensordrill.authoring import Contraction
+from tensordrill.building.contraction import Contraction
+from tensordrill.building.equations import Task, posed
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
-from tensordrill.equations import Task, posed
 from tensordrill.judge import Judge
 from tensordrill.judge.instances import instances
 from tensordrill.puzzles import PredictValue, WriteEinsum

@@ -5,8 +5,19 @@ from operator import eq
 
 import pytest
 
-from tensordrill.authoring import CUT, Belief, Node, Rng, Tape, floats, made, nested, predicted, settled
-from tensordrill.gradients import plain_numbers
+from tensordrill.authoring import Rng
+from tensordrill.building.gradients import (
+    CUT,
+    Belief,
+    Node,
+    Tape,
+    floats,
+    made,
+    nested,
+    plain_numbers,
+    predicted,
+    settled,
+)
 
 
 def test_a_program_and_its_gradient() -> None:

@@ -4,7 +4,9 @@ import re
 
 import pytest
 
-from tensordrill.authoring import Pattern, Rng, Side, needed, silent, spelled
+from tensordrill.authoring import Rng
+from tensordrill.building.patterns import Pattern, Side, needed, spelled
+from tensordrill.building.variants import silent
 
 
 def sides(text: str) -> tuple[Side, Side]:

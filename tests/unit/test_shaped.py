@@ -2,8 +2,7 @@
 
 import pytest
 
-from tensordrill.rng import Rng
-from tensordrill.shaped import (
+from tensordrill.building.shapes import (
     Guess,
     Misread,
     Shape,
@@ -15,6 +14,7 @@ from tensordrill.shaped import (
     replaced_at,
     shape_puzzle,
 )
+from tensordrill.rng import Rng
 
 
 def turned(shape: Shape) -> Shape:

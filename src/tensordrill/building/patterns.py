@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 from math import prod
 from typing import NamedTuple
 
-from tensordrill.contraction import axes_of, having, listed
+from tensordrill.building.contraction import axes_of, having, listed
 from tensordrill.puzzles import Tensor, WritePattern, Wrong
 from tensordrill.puzzles.pattern import render_call
 from tensordrill.rng import Rng

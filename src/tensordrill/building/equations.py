@@ -4,16 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
-from tensordrill.authoring import (
-    Contraction,
-    Mistake,
-    Rng,
-    WriteEinsum,
-    axes_of,
-    having,
-    listed,
-    loop_nest,
-)
+from tensordrill.building.contraction import Contraction, Mistake, axes_of, having, listed, loop_nest
+from tensordrill.puzzles import WriteEinsum
+from tensordrill.rng import Rng
 
 Axes = tuple[str, ...]
 POOLS = (

@@ -4,10 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tensordrill.authoring import (
-    Contraction,
-    Rng,
-)
+from tensordrill.building.contraction import Contraction
+from tensordrill.rng import Rng
 
 
 @dataclass(frozen=True)

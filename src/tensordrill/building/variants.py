@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from itertools import pairwise
 from math import prod
 
-from tensordrill.contraction import axes_of, listed
-from tensordrill.patterns import Pattern, Side, Variant, names_in, replaced, swapped
+from tensordrill.building.contraction import axes_of, listed
+from tensordrill.building.patterns import Pattern, Side, Variant, names_in, replaced, swapped
 
 
 def bracket_variants(it: Pattern) -> Iterator[Variant]:
