@@ -542,7 +542,7 @@ class Centring:
             "axes of `x`; ones are to stand where the other axes are.",
         )
         gone = [axis for axis in self.axes if axis not in kept]
-        if len(kept) == 1:
+        if len(kept) == 1 and self.how != "max":  # largest entries may all be equal, and lie along any axis then
             other = next(axis for axis in gone if axis != self.axes[-1])
             yield Wrong(
                 "wrong-axis-aligned",
@@ -551,7 +551,7 @@ class Centring:
                 ),
                 f"You lay the {self.how} along {other}; it has one number for each {whole}.",
             )
-        else:
+        elif len(kept) > 1:
             yield Wrong(
                 "axes-exchanged",
                 self.expression(kept, kept[::-1], self.axes),
