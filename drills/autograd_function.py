@@ -319,11 +319,11 @@ def custom_function(rng: Rng) -> FixLine:
     if name in it.backward:
         lines, slips = listing(it, rng.level, bug)
     number = list(lines).index(name) + 1
-    missing = re.compile(rf"\b({'|'.join({*it.shapes, *it.forward} - set(words(lines.get('unpack', ''))))})\b(?!\()")
+    unsaved = {*it.shapes, *it.forward} - set(words(lines.get("unpack", "")))
     others = {
         turn: text
         for turn, where, text in reversed(slips)
-        if where == name and turn != key and not (name in it.backward and missing.search(text))
+        if where == name and turn != key and not (name in it.backward and unsaved & set(words(text)))
     }
     program = "\n".join([line.replace(line.strip(), bug) if at == name else line for at, line in lines.items()])
     cases = [

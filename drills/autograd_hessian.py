@@ -1,5 +1,6 @@
 """Autograd: second derivatives."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -95,8 +96,9 @@ class Term:
 
 
 def written(numbers: object) -> str:
+    """The tensor of numbers of one digit each."""
     text = str(numbers).replace("], [", "],\n                  [")
-    return "torch.tensor(" + "".join(c + "." if c.isdigit() else c for c in text) + ")"
+    return "torch.tensor(" + re.sub(r"(\d)", r"\1.", text) + ")"
 
 
 def monomial(rng: Rng, x: Vector) -> Term:
@@ -165,13 +167,12 @@ def of_both(rng: Rng, x: Vector, w: Vector) -> Term:
 BECAUSE = {
     "first-derivative": "That is the first derivative.",
     "function-value": "That is the value of f.",
-    "row-sums": "g.sum() adds up the rows of the Hessian; here one row, or one entry, is asked for.",
+    "row-sums": "That adds up rows of the Hessian.",
     "diagonal": "The gradient of g.sum() holds the sums of the Hessian's rows, mixed derivatives included, not its "
     "diagonal.",
-    "diagonal-only": "The mixed derivatives are missing: how this entry of the gradient changes with the other inputs.",
-    "mixed-halved": "A mixed derivative stands in the Hessian twice, each time in full: a term a * x[0] * x[1] has a "
-    "in "
-    "H[0, 1] and in H[1, 0].",
+    "diagonal-only": "The mixed derivatives are missing: how that entry of the gradient changes with the others of x.",
+    "mixed-halved": "A mixed derivative stands in the Hessian twice, each time in full: 4 * x[0] * x[1] puts 4 into "
+    "H[0, 1] and 4 into H[1, 0].",
     "mixed-doubled": "A mixed derivative stands once in each row. Its two places are not added up within a row.",
     "gradient-product": "That is a product of first derivatives. The gradient is differentiated once more.",
     "vector-ignored": "The vector weights the columns of the Hessian; you took it as all ones.",
@@ -308,14 +309,17 @@ def by_another(rng: Rng, y: Jet) -> Question:
     return Question([line, last], ask, value(mixed), found)
 
 
-def posed(rng: Rng) -> PredictValue | None:
-    """A question; None where it is too large by hand, or too few wrong turns differ."""
+Ask = Callable[[Rng, Jet], Question]
+
+
+def posed(rng: Rng) -> tuple[PredictValue, bool]:
+    """A question, and whether it is good: small enough by hand, with wrong turns that differ."""
     names = "xw" if rng.level > 2 and rng.chance(0.4) else "x"  # noqa: PLR2004
     size = rng.pick([2, 3]) if rng.level == 1 else 3
     numbers = [rng.sample([-2, -1, 1, 2, 3], size) for _ in names]
     width = size * len(names)
     inputs = [variables(row, k * size, width) for k, row in enumerate(numbers)]
-    ask: Callable[[Rng, Jet], Question]
+    ask: Ask
     if len(names) > 1:
         terms, ask = [of_both(rng, *inputs)], by_another
     elif rng.level == 1:
@@ -323,9 +327,9 @@ def posed(rng: Rng) -> PredictValue | None:
     else:
         terms = [of_vector(rng, *inputs) for _ in range(rng.pick([1, 2]))]
         ask = rng.pick([a_row, a_row, row_sums] if rng.level == 2 else [along, penalty])  # noqa: PLR2004
+    if len({term.text for term in terms}) < len(terms) or all(term.line for term in terms):  # one A at the most
+        terms = terms[:1]
     lines = [term.line for term in terms if term.line]
-    if len(terms) > 1 and (terms[0].text == terms[1].text or len(lines) > 1):
-        return None
     sign = rng.pick("+-")
     y = terms[0].jet if len(terms) == 1 else terms[0].jet.mixed(1 if sign == "+" else -1, terms[1].jet)
     question = ask(rng, y)
@@ -335,8 +339,6 @@ def posed(rng: Rng) -> PredictValue | None:
             known.add(number)
             wrong.append(it)
     value = question.value if isinstance(question.value, tuple) else (question.value,)
-    if not any(value) or max(map(abs, value)) > LARGEST or len(wrong) < 2:  # noqa: PLR2004 -- one says little
-        return None
     program = [
         *(f"{name} = {written(row)[:-1]}, requires_grad=True)" for name, row in zip(names, numbers, strict=True)),
         *lines,
@@ -344,7 +346,7 @@ def posed(rng: Rng) -> PredictValue | None:
         f"    return {f' {sign} '.join(term.text for term in terms)}",
         *question.lines,
     ]
-    return PredictValue(
+    puzzle = PredictValue(
         prompt=f"What is `{question.ask}`?",
         program="\n" + "\n".join(program),
         ask=question.ask,
@@ -352,9 +354,10 @@ def posed(rng: Rng) -> PredictValue | None:
         hints=["First the gradient g, as formulas in the entries of the input. Then its derivatives.", HINTS[ask]],
         why=WHY,
     )
+    return puzzle, any(value) and max(map(abs, value)) <= LARGEST and len(wrong) > 1
 
 
-HINTS: Mapping[Callable[[Rng, Jet], Question], str] = {
+HINTS: Mapping[Ask, str] = {
     a_row: "Row i holds the derivatives of g[i] by every entry of x.",
     row_sums: "g.sum() depends on x[j] through every entry of g.",
     along: "The gradient of g @ v is H @ v.",
@@ -363,10 +366,12 @@ HINTS: Mapping[Callable[[Rng, Jet], Question], str] = {
 }
 
 
-@drill(after=["autograd.jacobian"], levels=3, structures=(600, 700, 700))
+@drill(after=["autograd.jacobian"], levels=3, structures=(600, 750, 750))
 def hessian(rng: Rng) -> PredictValue:
     """Second derivatives with create_graph."""
+    puzzle, good = posed(rng)
     for _ in range(TRIES):
-        if found := posed(rng):
-            return found
-    raise AssertionError
+        if good:
+            break
+        puzzle, good = posed(rng)
+    return puzzle

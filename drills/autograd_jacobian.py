@@ -1,5 +1,6 @@
 """Autograd: Jacobians, and their products with vectors."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -119,7 +120,8 @@ FACTORS: Sequence[Step] = (cumsum, flip, roll, take, total, first, relu, square)
 def combined(a: Vector, b: Vector, sign: str) -> Vector:
     operation = {"*": Dual.__mul__, "+": Dual.__add__, "-": Dual.__sub__}[sign]
     entries = [operation(p, q) for p, q in zip(a.entries, b.entries, strict=True)]
-    return Vector(f"{a.atom if sign == '*' else a.text} {sign} {b.atom}", entries, simple=False)
+    left, right = (it.text if it.text.endswith("** 2") else it.atom for it in (a, b))
+    return Vector(f"{left if sign == '*' else a.text} {sign} {right}", entries, simple=False)
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,9 @@ class Function:
 
 def drawn(rng: Rng, *sizes: int) -> tuple[dict[str, Row], list[Vector]]:
     """Inputs of small numbers, none of them 0 and no two of one input the same."""
-    values = (-3, -2, -1, 1, 2, 3)
-    numbers: dict[str, Row] = {name: rng.sample(values, size) for name, size in zip("xw", sizes, strict=False)}
+    numbers: dict[str, Row] = {
+        name: rng.sample([-3, -2, -1, 1, 2, 3], size) for name, size in zip("xw", sizes, strict=False)
+    }
     width, at, found = sum(sizes), 0, []
     for name, row in numbers.items():
         duals = [Dual(n, tuple([int(at + i == j) for j in range(width)])) for i, n in enumerate(row)]
@@ -152,13 +155,17 @@ def drawn(rng: Rng, *sizes: int) -> tuple[dict[str, Row], list[Vector]]:
 
 
 def written(numbers: object) -> str:
+    """The tensor of numbers of one digit each."""
     text = str(numbers).replace("], [", "],\n                  [")
-    return "torch.tensor(" + "".join(c + "." if c.isdigit() else c for c in text) + ")"
+    return "torch.tensor(" + re.sub(r"(\d)", r"\1.", text) + ")"
 
 
 def multiplied(rng: Rng, x: Vector, rows: int) -> tuple[str, Vector]:
     """The line that makes a matrix A, and A @ x."""
-    matrix = [[rng.pick([-2, -1, 0, 1, 1, 2, 3]) for _ in x.entries] for _ in range(rows)]
+    matrix = [
+        [rng.pick([-2, -1, 1, 2, 3]), *(rng.pick([-2, -1, 0, 1, 1, 2, 3]) for _ in x.entries[1:])] for _ in range(rows)
+    ]
+    matrix = [rng.shuffled(row) for row in matrix]
     entries = []
     for row in matrix:
         whole, *parts = (entry.times(a) for a, entry in zip(row, x.entries, strict=True))
@@ -249,12 +256,10 @@ def three_steps(rng: Rng) -> Function:
     """An intermediate result that is used twice, or two inputs."""
     if rng.chance():
         numbers, (x, w) = drawn(rng, 3, 3)
-        right, stopped = crossed(rng, *rng.shuffled([x, w]))
+        result, _ = crossed(rng, *rng.shuffled([x, w]))
         if rng.chance():
-            [more] = after(rng, rng.pick([same, *MIXING]), rng.pick([x, w]))
-            return Function(numbers, combined(right, more, "+"))
-        right, stopped = after(rng, rng.pick([*MIXING, difference, square]), right, stopped)
-        return Function(numbers, right, stopped)
+            return Function(numbers, combined(result, rng.pick([same, *MIXING])(rng, rng.pick([x, w])), "+"))
+        return Function(numbers, rng.pick([*MIXING, difference, square])(rng, result))
     numbers, (x,) = drawn(rng, 3)
     if rng.chance():
         matrix, inside = multiplied(rng, x, 3)
@@ -335,7 +340,8 @@ def entry(i: int, j: int, rows: int, columns: int) -> Question:
 
 
 def slope(rng: Rng, rows: int, columns: int) -> Question:
-    i, j = rng.integer(0, rows - 1), rng.integer(0, columns - 1)
+    i = rng.integer(0, rows - 1)
+    j = rng.pick([k for k in range(columns) if k != i])  # on the diagonal, rows and columns are not told apart
     match rng.integer(1, 5):
         case 1 | 2:
             return row(i, rows, columns)
@@ -345,8 +351,9 @@ def slope(rng: Rng, rows: int, columns: int) -> Question:
 
 
 def weights(rng: Rng, count: int) -> list[int]:
-    """Small numbers, at least two of them neither 0 nor 1."""
-    return rng.shuffled([rng.pick([2, 3]), rng.pick([-1, -2]), *(rng.integer(-1, 2) for _ in range(count - 2))])
+    """Small numbers, the first two that are drawn neither 0 nor 1."""
+    numbers = [rng.pick([2, 3]), rng.pick([-1, -2]), *(rng.integer(-1, 2) for _ in range(count - 2))]
+    return rng.shuffled(numbers[:count])
 
 
 def from_left(rng: Rng, rows: int, columns: int) -> Question:
@@ -378,6 +385,7 @@ HINTS = {
     2: "Write the outputs as formulas in the entries of the input, and differentiate those.",
     3: "Write the outputs as formulas in the entries of the input; the intermediate result brings its own derivatives.",
 }
+OTHER_INPUT = "Mind by which input: the other one is a constant for it. Write the outputs as formulas in its entries."
 WHY = (
     "The Jacobian has a row for each output and a column for each input: J[i, j] is the derivative of output i by "
     "input j. Backward mode computes vector-Jacobian products v @ J, one number for each input: `backward(v)`, "
@@ -386,13 +394,11 @@ WHY = (
 )
 
 
-def posed(rng: Rng, it: Function) -> PredictValue | None:
-    """A question about the function; None where it is too large by hand, or too few wrong turns differ."""
+def posed(rng: Rng, it: Function) -> tuple[PredictValue, bool]:
+    """A question about the function, and whether it is good: small enough by hand, with wrong turns that differ."""
     name = rng.pick(list(it.inputs))
     matrix, values = it.jacobian(name), tuple([entry.value for entry in it.result.entries])
     rows, columns = len(matrix), len(matrix[0])
-    if rows == 1:
-        return None
     kinds = [slope] if rng.level == 1 else [slope, from_left, *([from_right] if len(it.inputs) == 1 else [])]
     question = rng.pick(kinds)(rng, rows, columns)
     value = question.read(matrix)
@@ -441,17 +447,16 @@ def posed(rng: Rng, it: Function) -> PredictValue | None:
             wrong.append(turn)
     numbers = (value,) if isinstance(value, int) else value
     small = all(abs(number) <= LARGEST for number in (*numbers, *values))
-    if not small or not any(numbers) or len(wrong) < 2:  # noqa: PLR2004 -- one says little
-        return None
     note = f"`J[i, j]` is the derivative of output `i` of `f` by entry `j` of `{name}`. "
-    return PredictValue(
+    puzzle = PredictValue(
         prompt=(note if rng.level == 1 else "") + f"What is `{filled(question.ask)}`?",
         program="\n" + "\n".join(program),
         ask=filled(question.ask),
         wrong=wrong,
-        hints=[HINTS[rng.level], hint(question)],
+        hints=[OTHER_INPUT if several else HINTS[rng.level], hint(question)],
         why=WHY,
     )
+    return puzzle, small and any(numbers) and len(wrong) > 1
 
 
 def changed_input(question: Question, name: str, other: str, index: int) -> Wrong | Edit:
@@ -476,10 +481,12 @@ def hint(question: Question) -> str:
 FORMS: dict[int, Sequence[Callable[[Rng], Function]]] = {1: (by_entry, one_step), 2: (two_steps,), 3: (three_steps,)}
 
 
-@drill(levels=3, structures=(700, 850, 850))
+@drill(after=["autograd.non-scalar"], levels=3, structures=(750, 900, 950))
 def jacobian(rng: Rng) -> PredictValue:
     """Rows, columns and products of a Jacobian."""
+    puzzle, good = posed(rng, rng.pick(FORMS[rng.level])(rng))
     for _ in range(TRIES):
-        if found := posed(rng, rng.pick(FORMS[rng.level])(rng)):
-            return found
-    raise AssertionError
+        if good:
+            break
+        puzzle, good = posed(rng, rng.pick(FORMS[rng.level])(rng))
+    return puzzle

@@ -19,7 +19,7 @@ class Node:
 def _drawn_graph(size):
     graph = {0: []}
     for node in range(1, size):
-        graph[node] = [node - 1] + random.sample(range(node), random.randint(0, min(2, node)))
+        graph[node] = [node - 1] + random.sample(range(node), random.randint(0, 1))
         random.shuffle(graph[node])
     return graph, [size - 1, size // 2]
 
@@ -34,8 +34,8 @@ _connected = [
     ({0: [], 1: [0], 2: [1], 3: [2, 0], 4: [3]}, [4, 3]),
     ({0: [], 1: [0], 2: [1, 1]}, [2, 1]),
     ({0: [], 1: [], 2: [0, 1], 3: [2], 4: [2], 5: [3, 4], 6: [5, 2], 7: [6, 5, 1]}, [7, 4]),
-    _drawn_graph(6),
-    _drawn_graph(9),
+    _drawn_graph(5),
+    _drawn_graph(7),
 ]
 _with_dead_ends = [
     ({0: [], 1: [0], 2: [1, 0], 3: [1], 4: [3, 2, 0], 5: [4, 2], 6: [], 7: [6, 5]}, [4, 5]),
@@ -52,6 +52,8 @@ def _checked(order, graph):
     place = {node: i for i, node in enumerate(order)}
     pairs = {(user, node) for user in graph for node in graph[user] if user in place and node in place}
     late = sorted(pair for pair in pairs if place[pair[0]] > place[pair[1]])
+    if len(graph) > 99:
+        return [sorted(order) == sorted(graph), not late]
     return {"the nodes": sorted(order), "a node before one that uses it": late}
 """
 BECAUSE = {
@@ -423,12 +425,12 @@ def long(form: Form) -> Task:
         wrong=[
             turn("recursion", walk.code()),
             turn("breadth-first", breadth_first(form.inputs, "[output]")),
-            turn("no-counting", code.replace("if uses[before] == 0:", "if before not in ready:")),
+            turn("no-counting", code.replace("if uses[before] == 0:", "if before not in order + ready:")),
         ],
         call="nodes[outputs[0]]",
         hint="Count the users of each node first. A node is ready once its count is down to 0.",
         graphs="_connected + _with_dead_ends + [_chain]",
-        setup="\n_chain = ({f'n{i}': [f'n{j}' for j in range(max(i - 2, 0), i)] for i in range(1500)}, ['n1499'])\n",
+        setup="\n_chain = ({f'n{i}': [f'n{j}' for j in (i - 1, i - 2) if j >= 0] for i in range(1500)}, ['n1499'])\n",
         size=" Chains may be 1,500 nodes long, which is more than Python's recursion takes.",
     )
 
@@ -450,8 +452,8 @@ def puzzle(form: Form, task: Task) -> WriteCode:
         wrong=task.wrong,
         hints=["A node's gradient is complete once everything that uses it has passed its share on.", task.hint],
         why="A node may pass its gradient on once all nodes that use it have added their share. So a backward pass "
-        "goes through the graph in reverse topological order: depth first, list a node after its inputs, turn the list "
-        "round (a visited set keeps it linear); or count users, and take what has none left. torch's engine counts.",
+        "goes through the graph in reverse topological order: depth first, list a node after its inputs, and turn the "
+        "list round (a visited set keeps it linear); or count users, and take what has none left. torch counts.",
     )
 
 

@@ -156,6 +156,8 @@ def along_axis(rng: Rng, steps: Sequence[Derivative], rank: int) -> Derivative:
 def stretched(rng: Rng, full: Sequence[str]) -> list[str]:
     """Axes of an operand that broadcasts against all of these, and lacks or stretches (as 1) one at least."""
     missing = rng.integer(0, len(full))
+    if missing == len(full) and rng.chance(0.6):  # a single number is one case of many
+        missing = rng.integer(0, len(full) - 1)
     own = [axis if rng.chance(0.6) else "1" for axis in full[missing:]]
     if not missing and "1" not in own:
         own[rng.integer(0, len(own) - 1)] = "1"

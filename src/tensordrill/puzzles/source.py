@@ -23,12 +23,12 @@ def parse(source: str) -> ast.Module:
 
 
 def refuse(tree: ast.AST, forbidden: Collection[str]) -> None:
-    """Raises Forbidden where the code names, as a name or an attribute, what the prompt rules out."""
+    """Raises Forbidden where the code names, as a name, an attribute or an import, what the prompt rules out."""
     for node in ast.walk(tree):
-        name = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name"}.get(type(node))
-        used = getattr(node, name).rpartition(".")[2] if name else ""
-        if used in forbidden:
-            raise Forbidden(f"The prompt rules out {used}.")
+        name = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name", ast.ImportFrom: "module"}.get(type(node))
+        for used in (getattr(node, name) or "").split(".") if name else ():
+            if used in forbidden:
+                raise Forbidden(f"The prompt rules out {used}.")
 
 
 def outdented(text: str) -> str:
