@@ -47,14 +47,20 @@ def _leaf_sets(graph):
     leaves = [node for node in graph if not graph[node]]
     return [leaves, leaves[:1], []]
 
+def _told(graph, **more):
+    if len(graph) > 99:
+        return "a long chain"
+    nodes = ", ".join(f"{node} of {' and '.join(graph[node])}" if graph[node] else node for node in graph)
+    return "; ".join([nodes, *(f"{key} {value}" for key, value in more.items())])
+
 def _checked(order, graph):
     order = [getattr(node, "name", node) for node in order]
     place = {node: i for i, node in enumerate(order)}
-    pairs = {(user, node) for user in graph for node in graph[user] if user in place and node in place}
-    late = sorted(pair for pair in pairs if place[pair[0]] > place[pair[1]])
+    pairs = {(node, user) for user in graph for node in graph[user] if user in place and node in place}
+    late = [f"{node} stands before {user}, which uses it" for node, user in sorted(pairs) if place[node] < place[user]]
     if len(graph) > 99:
         return [sorted(order) == sorted(graph), not late]
-    return {"the nodes": sorted(order), "a node before one that uses it": late}
+    return {"the nodes": " ".join(sorted(order)) or "none", "the order": "; ".join(late) or "right"}
 """
 BECAUSE = {
     "no-visited-set": "A node that is reached by several paths is listed several times. Remember which were visited.",
@@ -218,6 +224,7 @@ class Walk:
         if self.several:
             found.append(("first-output-only", self.code(starts="visit(outputs[0])")))
         if not (self.detached or self.trainable or self.inner):
+            found.append(("output-left-out", self.code(gives="order[:-1]" if self.forward else "order[-2::-1]")))
             queue = breadth_first(self.form.inputs, "outputs[:]" if self.several else "[output]")
             found.append(
                 ("breadth-first", queue.replace("return order", "return order[::-1]") if self.forward else queue)
@@ -256,6 +263,7 @@ class Task:
     seen: str = "_checked({}, graph)"
     graphs: str = "_connected + _with_dead_ends"
     more: str = ""  # further loops of the observation
+    case: str = "output=outputs[0]"  # what the feedback tells beside the graph
     setup: str = ""
     size: str = " Graphs have at most 12 nodes."
 
@@ -281,6 +289,10 @@ def listed(it: Walk) -> Task:
         else DEPTH_FIRST,
         seen="_checked(reversed(list({})), graph)" if it.forward else "_checked({}, graph)",
         more=more,
+        case=", ".join(
+            ["outputs=outputs" if it.several else "output=outputs[0]"]
+            + ["detached=other"] * it.detached + ["trainable=leaves"] * it.trainable
+        ),
     )  # fmt: skip
 
 
@@ -304,6 +316,7 @@ def from_users(*, forward: bool) -> Task:
         hint="Depth first: visit each node once, and list it after all its users are done. That is the backward order.",
         seen="_checked(reversed(list({})), graph)" if forward else "_checked({}, graph)",
         graphs="_connected",
+        case="",
     )
 
 
@@ -446,8 +459,8 @@ def puzzle(form: Form, task: Task) -> WriteCode:
         "_with_dead_ends = [_relabelled(*it) for it in _with_dead_ends]",
         shown_setup="",
         observe={
-            "the result": f"[{task.seen.replace('{}', returned)} for graph, outputs in {task.graphs} "
-            f"for arguments, nodes in [_view(graph)]{task.more}]"
+            "the result": f"{{_told(graph, {task.case}): {task.seen.replace('{}', returned)} "
+            f"for graph, outputs in {task.graphs} for arguments, nodes in [_view(graph)]{task.more}}}"
         },
         wrong=task.wrong,
         hints=["A node's gradient is complete once everything that uses it has passed its share on.", task.hint],
