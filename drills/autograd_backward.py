@@ -10,6 +10,7 @@ from tensordrill.building.backward import (
     BACKWARD_MISTAKES,
     ENTRYWISE,
     NESTED,
+    NORMALISING,
     REDUCTIONS,
     Derivative,
     along_axis,
@@ -304,8 +305,8 @@ def forked(rng: Rng) -> Pass:
     wrong: list[tuple[str, str, str]]
     if kind == "attention":
         if rng.chance(0.4):
-            wrong_steps = {name: fill(text, d=-1, e=-2) for name, text in ALONG[0].wrong.items()}
-            step = Derivative(fill(ALONG[0].forward, d=-1), fill(ALONG[0].backward, d=-1), wrong_steps)
+            wrong_steps = {name: fill(text, d=-1, e=-2) for name, text in NORMALISING[0].wrong.items()}
+            step = Derivative(fill(NORMALISING[0].forward, d=-1), fill(NORMALISING[0].backward, d=-1), wrong_steps)
         shapes = {"q": "batch query d", "k": "batch key d", "v": "batch key d"}
         inner, out, first = "q @ k.mT", "a @ v", {"grad_a": "grad_out @ v.mT"}
         last = {"grad_q": "grad_h @ k", "grad_k": "grad_h.mT @ q", "grad_v": "a.mT @ grad_out"}
@@ -442,9 +443,16 @@ def write_backward(rng: Rng) -> WriteCode:
         case _:
             start, rank = rng.pick(BATCHED), 3
     # The largest entry must be one alone, and where zeros would be divided by, no relu stands before.
+    # An operand that is the same along an axis has no gradient through what normalises along it.
+    stretched = len(set(start.shapes.values())) > 1 and "@" not in start.forward
+    lasts = rng.pick([ALONG, REDUCTIONS])
     last = along_axis(
         rng,
-        [it for it in rng.pick([ALONG, REDUCTIONS]) if not ("maximum" in start.forward and "amax" in it.forward)],
+        [
+            it
+            for it in lasts
+            if not ("maximum" in start.forward and "amax" in it.forward) and not (stretched and it in NORMALISING)
+        ],
         rank,
     )
     zeros = not re.search("prod|norm", last.forward)

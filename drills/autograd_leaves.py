@@ -8,6 +8,10 @@ from tensordrill.authoring import Edit, PredictValue, Rng, Wrong, drill
 from tensordrill.building.gradients import Belief, made, predicted, settled
 
 
+PROPERTIES = ("is_leaf", "grad is None", "requires_grad")
+MIXED = 3  # the level at which each tensor is asked about something else
+
+
 class Act(NamedTuple):
     """A line, what it does to the tensor of that name, and of which others it is computed."""
 
@@ -76,6 +80,8 @@ def things_after(acts: Sequence[Act], rule: str = "") -> dict[str, Thing]:
 def flag_of(thing: Thing, asked: str, rule: str) -> bool:
     if asked == "grad is None":
         return not thing.grad
+    if asked == "requires_grad":
+        return thing.requires
     if rule == "leaf-means-requires":
         return thing.leaf and thing.requires
     if rule == "results-never-leaf":
@@ -196,18 +202,17 @@ def backward_from(rng: Rng, acts: Sequence[Act]) -> Act:
 
 
 class Scene(NamedTuple):
-    """The lines, the tensors that are asked, what is asked of them, and the line that raises, if one does."""
+    """The lines, what is asked of which tensors, and the line that raises, if one does."""
 
     acts: list[Act]
-    names: list[str]
-    asked: str
+    asked: list[tuple[str, str]]
     fault: Fault | None
 
     def seen(self, rule: str = "", instead: Act | None = None) -> list[bool]:
         """The answer, with a rule mistaken, or with another line in the place of the one that raises."""
         acts = [instead if instead and self.fault and act.text == self.fault.text else act for act in self.acts]
         things = things_after(acts, rule)
-        return [flag_of(things[name], self.asked, rule) for name in self.names]
+        return [flag_of(things[name], asked, rule) for name, asked in self.asked]
 
 
 def scene(rng: Rng, *, fails: bool) -> Scene:
@@ -219,7 +224,7 @@ def scene(rng: Rng, *, fails: bool) -> Scene:
     if rng.chance(0.6):
         acts.insert(rng.integer(0, 1), Act(made("d", rng.sample(range(1, 6), 2), leaf=False), "data", "d"))
     acts.append(operation(rng, "y", "x", [act.name for act in acts if act.name == "d"]))
-    if rng.level > 1 and rng.chance(0.7):
+    if rng.level == MIXED or (rng.level > 1 and rng.chance(0.7)):
         acts.append(other_tensor(rng, "c", rng.pick("xy")))
     names = [act.name for act in acts]
     fault = raising(rng, names) if fails else None
@@ -228,17 +233,20 @@ def scene(rng: Rng, *, fails: bool) -> Scene:
     elif rng.chance(0.7):
         acts.append(harmless(rng, names))
     acted = acts[-1].name
-    if rng.chance(0.4):
+    if rng.chance(0.8 if rng.level == MIXED else 0.4):
         acts.append(operation(rng, "z", rng.pick(names), names))
-    asked = rng.pick([("is_leaf", "is_leaf", "grad is None"), ("is_leaf", "grad is None")][rng.level > 1])
-    if fault and fault.name == "y":
-        asked = "is_leaf"  # cut off, y could not be walked back from, and that mistake would raise too
-    if asked == "grad is None":
+    asked = rng.pick([("is_leaf", "is_leaf", "grad is None"), ("is_leaf", "grad is None"), PROPERTIES][rng.level - 1])
+    cut_off = fault is not None and fault.name == "y"
+    if cut_off:
+        asked = "is_leaf"  # y could not be walked back from, and that mistake would raise too
+    if asked == "grad is None" or (rng.level == MIXED and not cut_off):
         acts.append(backward_from(rng, acts))
     names = list(dict.fromkeys([act.name for act in acts if act.name]))
     count = min(len(names), 2 + (rng.level > 1) + rng.integer(0, 1))
     others = rng.sample([name for name in names if name != acted], count - 1)
-    return Scene(acts, [name for name in names if name in (acted, *others)], asked, fault)
+    names = [name for name in names if name in (acted, *others)]
+    mixed = rng.level == MIXED and not cut_off
+    return Scene(acts, [(name, rng.pick(PROPERTIES) if mixed else asked) for name in names], fault)
 
 
 @drill(after=["autograd.accumulate"], levels=3, lesson="Autograd", structures=(400, 500, 500))
@@ -258,7 +266,7 @@ def leaf(rng: Rng) -> PredictValue:
         opposite = [not flag for flag in it.seen()]
         beliefs.append(Belief("turned-round", opposite, "Those are the opposites. Read again what is asked."))
         wrong += [*predicted(it.seen(), beliefs), Wrong("must-fail", "error", "Every line of this runs.")]
-    asked = f"[{', '.join([f'{name}.{it.asked}' for name in it.names])}]"
+    asked = f"[{', '.join([f'{name}.{flag}' for name, flag in it.asked])}]"
     return PredictValue(
         prompt=f"What is `{asked}` at the end? If a line raises, answer `error`.",
         program="\n".join([act.text for act in it.acts]),

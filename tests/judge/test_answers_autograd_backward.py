@@ -7,11 +7,12 @@ from functools import cache
 import pytest
 from tensordrill.drills import autograd_backward as drills
 
-from tensordrill.building.backward import ALONG, ENTRYWISE, REDUCTIONS, Derivative, fill
+from tensordrill.building.backward import ALONG, ENTRYWISE, NORMALISING, REDUCTIONS, Derivative, fill
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import Status
 from tensordrill.judge import Judge
 from tensordrill.judge.comparing import compare
+from tensordrill.judge.values import TensorValue
 from tensordrill.puzzles import FixLine, OrderLines, WriteCode
 
 RAISED, VALUE, SHAPE, REFUSED = Status.RAISED, Status.WRONG_VALUE, Status.WRONG_SHAPE, Status.REFUSED
@@ -60,8 +61,8 @@ MAXIMUM = on_x(REDUCTIONS[3], "token expert", d=1, e=0)
 MEAN = on_x(REDUCTIONS[1], "batch seq d_model", d=1, e=0)
 MUL = of_two("x * w", "row column", "column")
 DIV = of_two("x / w", "row column", "row 1")
-SOFTMAX = on_x(ALONG[0], "batch vocab", d=1, e=0)
-CUMSUM = on_x(ALONG[2], "batch head seq", d=2, e=1)
+SOFTMAX = on_x(NORMALISING[0], "batch vocab", d=1, e=0)
+CUMSUM = on_x(ALONG[-2], "batch head seq", d=2, e=1)
 SHARED = drills.asked(drills.chained(drills.BATCHED[0]))
 CUBED = drills.asked(drills.chained(drills.BATCHED[0], [ENTRYWISE[5]]))
 ATTENTION: Which = (3, r"h\.softmax\(-1\)$", r"return a @ v$")
@@ -409,3 +410,12 @@ def test_autograd_agrees_with_the_repaired_function(judge: Judge, catalog: Catal
             plain = OrderLines(prompt="", lines=lines, setup=seeded, observe=it.observe, hints=(), why="")
             one, other = judge.certify_all([replace(it, setup=seeded, wrong=()), plain])
             assert [compare(a, b) for a, b in zip(one.expected, other.expected, strict=True)] == [None] * 3
+
+
+def test_no_gradient_is_lost_in_a_normalisation(judge: Judge, catalog: Catalog) -> None:
+    """A gradient of zeros would make right what only happens to be zero as well."""
+    puzzles = [catalog["autograd.write-backward"].puzzle(seed, 3) for seed in range(200)]
+    for seed, certificate in enumerate(judge.certify_all(puzzles)):
+        for name, value in certificate.expected[0].values:
+            if isinstance(value, TensorValue):
+                assert max(map(abs, value.elements)) > 1e-6, (seed, name)

@@ -23,8 +23,8 @@ def shape(program: str, ask: str, *wrong: Wrong | Edit, can_fail: bool = False) 
     return PredictShape(program=program, ask=ask, wrong=wrong, can_fail=can_fail, hints=(), why="")
 
 
-def value(program: str, ask: str) -> PredictValue:
-    return PredictValue(program=program, ask=ask, hints=(), why="")
+def value(program: str, ask: str, *, can_fail: bool = False) -> PredictValue:
+    return PredictValue(program=program, ask=ask, can_fail=can_fail, hints=(), why="")
 
 
 def lines(*rows: str) -> str:
@@ -136,3 +136,8 @@ def test_the_steps_of_every_drill_are_readable(judge: Judge, name: str) -> None:
                 assert steps, f"{name} level {level} seed {seed}: no steps"
                 widest = max(steps.split("\n"), key=len)
                 assert len(widest) <= WIDEST, f"{name} level {level} seed {seed}: {widest}"
+
+
+def test_no_step_is_shown_of_a_backward_pass_that_is_not_reached(judge: Judge) -> None:
+    puzzle = value("x = torch.ones(2, requires_grad=True)\nx += 1\nx.sum().backward()", "x.grad", can_fail=True)
+    assert judge.steps(puzzle) is None

@@ -112,27 +112,30 @@ REDUCTIONS = (
     Derivative("{x}.prod({d})", "({g} * {y}).unsqueeze({d}) / {x}",
                {"axis-not-restored": "{g} * {y} / {x}", "factor-lost": "{g}.unsqueeze({d}).expand_as({x})"}),
 )  # fmt: skip
-# Along one axis; the shape stays.
-ALONG = (
+# Along one axis; the shape stays. What adds to (or scales) all entries along it alike is lost, so its gradient is zero.
+NORMALISING = (
     Derivative("{x}.softmax({d})", "{y} * ({g} - ({g} * {y}).sum({d}, keepdim=True))",
                {"elementwise": "{g} * {y} * (1 - {y})", "axis-not-restored": "{y} * ({g} - ({g} * {y}).sum({d}))",
                 "wrong-axis": "{y} * ({g} - ({g} * {y}).sum({e}, keepdim=True))"}),
     Derivative("{x}.log_softmax({d})", "{g} - {y}.exp() * {g}.sum({d}, keepdim=True)",
                {"upstream-sum-lost": "{g} - {y}.exp()", "one-use": "{g}",
                 "wrong-axis": "{g} - {y}.exp() * {g}.sum({e}, keepdim=True)"}),
-    Derivative("{x}.cumsum({d})", "{g}.flip({d}).cumsum({d}).flip({d})",
-               {"forward-again": "{g}.cumsum({d})", "wrong-axis": "{g}.flip({e}).cumsum({e}).flip({e})",
-                "not-summed": "{g}"}),
     Derivative("{x} - {x}.mean({d}, keepdim=True)", "{g} - {g}.mean({d}, keepdim=True)",
                {"one-use": "{g}", "wrong-axis": "{g} - {g}.mean({e}, keepdim=True)"}),
-    Derivative("{x} * {x}.sum({d}, keepdim=True)",
-               "{g} * {x}.sum({d}, keepdim=True) + ({g} * {x}).sum({d}, keepdim=True)",
-               {"one-use": "{g} * {x}.sum({d}, keepdim=True)",
-                "not-summed": "{g} * {x}.sum({d}, keepdim=True) + {g} * {x}"}),
     Derivative("{x} / {x}.norm(dim={d}, keepdim=True)",
                "({g} - {y} * ({g} * {y}).sum({d}, keepdim=True)) / {x}.norm(dim={d}, keepdim=True)",
                {"one-use": "{g} / {x}.norm(dim={d}, keepdim=True)",
                 "elementwise": "({g} - {y} * {g} * {y}) / {x}.norm(dim={d}, keepdim=True)"}),
+)  # fmt: skip
+ALONG = (
+    *NORMALISING,
+    Derivative("{x}.cumsum({d})", "{g}.flip({d}).cumsum({d}).flip({d})",
+               {"forward-again": "{g}.cumsum({d})", "wrong-axis": "{g}.flip({e}).cumsum({e}).flip({e})",
+                "not-summed": "{g}"}),
+    Derivative("{x} * {x}.sum({d}, keepdim=True)",
+               "{g} * {x}.sum({d}, keepdim=True) + ({g} * {x}).sum({d}, keepdim=True)",
+               {"one-use": "{g} * {x}.sum({d}, keepdim=True)",
+                "not-summed": "{g} * {x}.sum({d}, keepdim=True) + {g} * {x}"}),
 )  # fmt: skip
 
 

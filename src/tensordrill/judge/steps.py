@@ -63,10 +63,15 @@ def _shape(sizes: Items) -> str:
 
 
 def gradients(trace: Trace, observed: Observed) -> str:
-    """The backward pass: each gradient beside the node that it comes to, in the order in which it comes."""
-    lines = []
+    """The backward pass: each gradient beside the node that it comes to, in the order in which it comes.
+
+    Nothing where no gradient has come to any node.
+    """
+    lines: list[str] = []
     rows = [(number, value) for number, value in _pairs(observed) if number is not None]
     nodes = [number for number, value in rows if isinstance(value, TensorValue)]
+    if not nodes:
+        return ""
     width = max((len(_cut(trace.labels[number])) for number in nodes), default=0)
     for number, value in rows:
         if number < 0:
