@@ -7,7 +7,6 @@ from typing import NamedTuple
 from tensordrill.authoring import Edit, PredictValue, Rng, Wrong, drill
 from tensordrill.building.gradients import Belief, made, predicted, settled
 
-
 PROPERTIES = ("is_leaf", "grad is None", "requires_grad")
 MIXED = 3  # the level at which each tensor is asked about something else
 
