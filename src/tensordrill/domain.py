@@ -31,17 +31,20 @@ class Status(StrEnum):
 
 
 class Mode(StrEnum):
-    """Review answers rate a drill; practice answers never do."""
+    """Review answers rate a drill; those of practice and of placement never do."""
 
     REVIEW = "review"
     PRACTICE = "practice"
+    PLACEMENT = "placement"
 
 
 class EventType(StrEnum):
-    """An answer that was judged, or a solution that the learner asked to see."""
+    """An answer that was judged, a solution that the learner asked to see, or a change to what those have led to."""
 
     ANSWER = "answer"
     SHOWN = "shown"
+    UNDO = "undo"  # takes back one event of the same drill
+    PLACED = "placed"  # the drill is held to be known, by a placement
 
 
 class Rating(IntEnum):
@@ -85,6 +88,8 @@ class Event:
     `number` counts the events of one replica from 1. `at_ms` is UTC milliseconds since the epoch, `offset_min` the
     local offset then, in minutes. `study_day` is the local day on which it counted. `level` and `seed` with `drill`
     regenerate the puzzle, `puzzle` is its content hash. `duration_ms` is the learner's time, from a monotonic clock.
+    An undo names the event that it `undoes`, and that event's puzzle; a placement gives the drill its first
+    `stability`, in days, and names the last puzzle that it was concluded from.
     """
 
     number: int
@@ -106,11 +111,16 @@ class Event:
     rating: Rating | None
     policy: str | None
     replica: str
+    undoes: str | None = None
+    stability: float | None = None
 
     @cached_property
     def id(self) -> str:
         """The hash of the content: merging two histories is a union, and a changed bit shows."""
         facts = asdict(self) | {"study_day": self.study_day.isoformat()}
+        for later in ("undoes", "stability"):  # facts of schema 0002: events without them keep the id that they had
+            if facts[later] is None:
+                del facts[later]
         text = json.dumps(facts, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
@@ -129,7 +139,8 @@ class Event:
 class Card:
     """What FSRS remembers of one drill. Derived from the events, so it can always be rebuilt.
 
-    `stability` is in days, `difficulty` from 1 to 10; `due`, `first_day` and `last_day` are study days.
+    `stability` is in days, `difficulty` from 1 to 10; `due`, `first_day` and `last_day` are study days. `reps` counts
+    the ratings: a drill that a placement held to be known has none yet.
     """
 
     drill: str

@@ -91,6 +91,19 @@ class Session:
         self._expect(Phase.ASKING)
         return replace(self, attempts=0, hints=0, missed=False)
 
+    def undone(self, drill: str, level: int) -> "Session":
+        """A rating of that drill was taken back: the drill is asked once more, as if for the first time."""
+        if self.current and self.current.drill == drill and self.phase is Phase.ASKING:
+            return replace(self, attempts=0, missed=False)
+        item = self.current if self.current and self.current.drill == drill else Item(drill, level)
+        others = (*([self.current] if self.current and self.current is not item else []), *self.waiting)
+        before = [i for i, result in enumerate(self.results) if result.item.drill == drill][-1:]
+        return replace(
+            self,
+            waiting=(replace(item, new=False), *(other for other in others if other.drill != drill)),
+            results=tuple(result for i, result in enumerate(self.results) if i not in before),
+        ).to_first()
+
     def advanced(self) -> "Session":
         """To the next item; an unanswered one is skipped. In review, a missed drill comes back until solved alone."""
         if self.current is None:

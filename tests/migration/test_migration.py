@@ -20,8 +20,8 @@ NEXT_VERSION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "0003"
+down_revision = "0002"
 
 
 def upgrade() -> None:
@@ -43,9 +43,9 @@ def next_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """As if the program were one schema further. Returns that schema's module."""
     folder = tmp_path / "50% new" / "db"
     shutil.copytree(migration.scripts(), folder)
-    module = folder / "versions" / "v0002_note.py"
+    module = folder / "versions" / "v0003_note.py"
     module.write_text(NEXT_VERSION)
-    monkeypatch.setattr(migration, "HEAD", "0002")
+    monkeypatch.setattr(migration, "HEAD", "0003")
     monkeypatch.setattr(migration, "scripts", lambda: folder)
     return module
 
@@ -114,7 +114,7 @@ def test_an_older_file_is_copied_then_migrated(
         before = list(connection.iterdump())
     with caplog.at_level(logging.WARNING):
         events, cards = everything(path)
-    assert version(path) == "0002"
+    assert version(path) == "0003"
     assert len(events) == 6
     assert len(cards) == 3
     copy = path.with_name("tensordrill-schema-0001.db")
@@ -141,11 +141,11 @@ def test_a_migration_that_fails_changes_nothing(path: Path, next_version: Path) 
 
 def test_a_program_that_is_older_than_the_file_leaves_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with closing(sqlite3.connect(path)) as connection, connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0003'")
+        connection.execute("UPDATE alembic_version SET version_num = '0004'")
     before = path.read_bytes()
-    for head in ("0001", "0002"):
+    for head in ("0002", "0003"):
         monkeypatch.setattr(migration, "HEAD", head)
-        with pytest.raises(TensordrillError, match=f"newer tensordrill: schema 0003, past {head}") as caught:
+        with pytest.raises(TensordrillError, match=f"newer tensordrill: schema 0004, past {head}") as caught:
             Store.open(path)
         assert "Upgrade" in caught.value.hint
     assert path.read_bytes() == before
@@ -163,4 +163,5 @@ def test_alembic_is_imported_only_to_migrate(path: Path) -> None:
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     assert imported(path.with_name("new.db")) == "True False"
+    assert imported(path) == "True False"
     assert imported(path) == "False False"

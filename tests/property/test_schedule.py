@@ -13,8 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tensordrill.app.sitting import take_back
 from tensordrill.domain import MAX_LEVEL, Card, Event, EventType, Mode, PuzzleRecord, Rating, Status
-from tensordrill.schedule import POLICY, plan, rate, rebuild, replay, retrievability, review, step
+from tensordrill.errors import UsageError
+from tensordrill.schedule import plan, policy, rate, rebuild, replay, retrievability, review, step
 from tensordrill.schedule.memory import fuzz_range
 from tensordrill.store import Store
 
@@ -97,7 +99,7 @@ def record(store: Store, action: Action, day: date) -> tuple[Event, Card | None]
             hints=action.hints,
             duration_ms=1,
             rating=rating,
-            policy=None if rating is None else POLICY,
+            policy=None if rating is None else policy(),
             replica=store.replica,
         )
         return event, step(card, event)
@@ -123,6 +125,31 @@ def test_replay_rebuilds_the_cards_that_were_written_on_the_way(empty: Path, his
         assert store.damaged() == []
         rated = [(event.drill, event.study_day) for event, _ in recorded if event.rating is not None]
         assert len(set(rated)) == len(rated)  # at most one rating for a drill and a study day
+
+
+@settings(deadline=None, max_examples=40)
+@given(history=actions(ANY_CLOCK), undos=st.lists(st.integers(0, 14), max_size=4))
+def test_what_is_taken_back_might_never_have_been(empty: Path, history: list[Action], undos: list[int]) -> None:
+    with copy_of(empty) as store:
+        day, ratings = START, 0
+        for number, action in enumerate(history):
+            day += timedelta(days=action.days)
+            event, _ = record(store, action, day)
+            ratings += event.rating is not None
+            for _ in range(undos.count(number)):
+                if ratings:
+                    taken = take_back(store, datetime(day.year, day.month, day.day, 13, tzinfo=UTC))
+                    assert taken.rating is not None
+                    ratings -= 1
+                else:
+                    with pytest.raises(UsageError, match="no review to take back"):
+                        take_back(store, datetime(day.year, day.month, day.day, 13, tzinfo=UTC))
+        undone = store.undone()
+        assert rebuild(store.events(), undone) == store.cards()
+        assert store.damaged() == []
+        stand = [event for event in store.events() if event.id not in undone]
+        assert sum(event.rating is not None for event in stand) == ratings
+        assert rebuild(stand) == store.cards()
 
 
 @settings(deadline=None, max_examples=40)

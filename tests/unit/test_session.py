@@ -20,13 +20,14 @@ ACTIONS: dict[str, Action] = {
     "shown": Session.shown,
     "replaced": Session.replaced,
     "advanced": Session.advanced,
+    "undone": lambda session: session.undone(session.current.drill if session.current else "gone", 1),
 }
 LEGAL = {
-    Phase.EXAMPLE: {"example_read", "advanced"},
-    Phase.ASKING: {"hinted", "right", "wrong", "shown", "replaced", "advanced"},
-    Phase.SOLVED: {"advanced"},
-    Phase.SHOWN: {"advanced"},
-    Phase.OVER: {"advanced"},
+    Phase.EXAMPLE: {"example_read", "advanced", "undone"},
+    Phase.ASKING: {"hinted", "right", "wrong", "shown", "replaced", "advanced", "undone"},
+    Phase.SOLVED: {"advanced", "undone"},
+    Phase.SHOWN: {"advanced", "undone"},
+    Phase.OVER: {"advanced", "undone"},
 }
 
 
@@ -161,10 +162,35 @@ def test_counts_start_anew_with_each_puzzle() -> None:
     assert asked(fresh) == "b"
 
 
+@pytest.mark.parametrize("last", ["right", "wrong", "shown"])
+def test_what_was_taken_back_is_asked_once_more(last: str) -> None:
+    here = played(session("a", "b", "c"), last, "advanced").undone("a", 1)
+    assert here.current == Item("a", 1)
+    assert [item.drill for item in here.waiting] == ["b", "c"]
+    assert (here.phase, here.results, here.attempts, here.missed) == (Phase.ASKING, (), 0, False)
+
+
+def test_a_wrong_answer_that_is_taken_back_leaves_the_puzzle_open_as_if_untouched() -> None:
+    here = played(session("a", "b"), "hinted", "wrong").undone("a", 1)
+    assert here == played(session("a", "b"), "hinted")
+
+
+def test_a_solution_that_is_taken_back_leads_to_a_fresh_puzzle() -> None:
+    here = played(session("a", "b", again=True), "shown").undone("a", 1)
+    assert here.current == Item("a", 1, again=True)
+    assert [item.drill for item in here.waiting] == ["b"]
+
+
+def test_what_an_earlier_session_rated_can_be_taken_back() -> None:
+    here = session("b").undone("a", 2)
+    assert (here.current, here.waiting) == (Item("a", 2), (Item("b", 1),))
+    assert session().undone("a", 2).current == Item("a", 2)
+
+
 items = st.lists(st.sampled_from("abcdefgh"), unique=True, max_size=8).flatmap(
     lambda drills: st.tuples(*(st.builds(Item, st.just(d), st.integers(1, 3), st.booleans()) for d in drills))
 )
-choices = st.lists(st.sampled_from(sorted(ACTIONS)), max_size=60)
+choices = st.lists(st.sampled_from(sorted(set(ACTIONS) - {"undone"})), max_size=60)
 
 
 @settings(max_examples=300)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tensordrill import clock, paths
 from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog, built_in
-from tensordrill.domain import Card, Mode, Rating
+from tensordrill.domain import Card, Event, Mode, Rating
 from tensordrill.errors import UsageError
 from tensordrill.schedule import State, next_due, plan, replay, state, study_day
 from tensordrill.session import Item, Session
@@ -93,7 +93,7 @@ class App:
     def summary(self) -> "Summary":
         from tensordrill.report.progress import summary  # noqa: PLC0415 -- reviews do not need it
 
-        return summary(self.store.events(), self.store.cards(), self.catalog.after, self.day)
+        return summary(self._standing(self.store.events()), self.store.cards(), self.catalog.after, self.day)
 
     def export(self, form: str) -> Iterator[str]:
         """Every event, a line at a time, as `json` or `csv`. Raises UsageError for another form."""
@@ -102,14 +102,25 @@ class App:
         forms = {"json": as_json, "csv": as_csv}
         if form not in forms:
             raise UsageError(f"There is no export {form!r}.", hint=f"There are {' and '.join(forms)}.")
-        return forms[form](rows(replay(self.store.events())))
+        return forms[form](rows(replay(self.store.events(), self.store.undone())))
+
+    def undo(self) -> Event:
+        """Take the last rating back. Returns the event that gave it. Raises UsageError where there is none."""
+        from tensordrill.app.sitting import take_back  # noqa: PLC0415 -- it knows the judge's side, for sessions
+
+        return take_back(self.store, clock.now())
+
+    def _standing(self, events: Iterator[Event]) -> Iterator[Event]:
+        """Those of the events that were not taken back."""
+        undone = self.store.undone()
+        return (event for event in events if not undone or event.id not in undone)
 
     def _missed_today(self, cards: dict[str, Card], day: date) -> list[str]:
         """Drills that today's review missed, and that were not solved alone since, in the order they were missed."""
         if all(card.last_day != day or card.last_rating is not Rating.AGAIN for card in cards.values()):
             return []  # without reading the day's events
         missed: dict[str, None] = {}
-        for event in self.store.events(day):
+        for event in self._standing(self.store.events(day)):
             if event.rating is Rating.AGAIN:
                 missed[event.drill] = None
             elif event.correct and event.attempt == 1 and not event.hints:

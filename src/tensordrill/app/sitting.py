@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,7 @@ from tensordrill.domain import Card, Event, EventType, PuzzleRecord, Rating, Sta
 from tensordrill.errors import TensordrillError
 from tensordrill.judge import Certificate, Judge
 from tensordrill.puzzles import Puzzle
-from tensordrill.schedule import POLICY, rate, step, study_day
+from tensordrill.schedule import policy, rate, rebuild, step, study_day
 from tensordrill.session import Item, Session
 from tensordrill.store import Store
 
@@ -174,6 +174,17 @@ class Sitting:
         """The solution with its reason, after the puzzle is over."""
         return self._solution(self._asked.puzzle)
 
+    def undo(self) -> Event:
+        """Take the last rating back, and ask its drill again. Raises UsageError where there is nothing to take back."""
+        last = take_back(self._store, self._now())
+        current = self.session.current
+        self.session = self.session.undone(last.drill, last.level)
+        if self.session.current is not current:
+            self._ahead = None
+            self._take_up()
+            self._look_ahead()
+        return last
+
     def advance(self) -> None:
         """To the next item, or over an unanswered one."""
         name = self._item.drill
@@ -290,7 +301,7 @@ class Sitting:
                 hints=session.hints,
                 duration_ms=round(self._spent * 1000),
                 rating=rating,
-                policy=POLICY if rating else None,
+                policy=policy() if rating else None,
                 replica=self._store.replica,
             )
             return event, step(card, event)
@@ -301,6 +312,32 @@ class Sitting:
         self._spent = 0.0
         self._steps = None
         return recorded
+
+
+def take_back(store: Store, moment: datetime) -> Event:
+    """Take the last rating back by an event of its own, and return the event that gave it."""
+    offset = moment.utcoffset()
+    assert offset is not None
+
+    def write(number: int, last: Event) -> Event:
+        return replace(
+            last,
+            number=number,
+            type=EventType.UNDO,
+            at_ms=round(moment.timestamp() * 1000),
+            offset_min=round(offset.total_seconds() / 60),
+            study_day=study_day(moment),
+            answer="",
+            status=None,
+            wrong_turn=None,
+            duration_ms=0,
+            rating=None,
+            policy=None,
+            replica=store.replica,
+            undoes=last.id,
+        )
+
+    return store.undo(write, lambda events: next(iter(rebuild(events).values()), None))
 
 
 class Seeds:

@@ -32,6 +32,7 @@ COLUMNS = (
     "stability",
     "difficulty",
     "replica",
+    "undoes",
 )
 
 
@@ -39,8 +40,9 @@ def rows(pairs: Iterable[tuple[Event, Card | None]]) -> Iterator[Row]:
     """One row of `COLUMNS` for each event and its drill's card after it, as `schedule.replay` pairs them.
 
     `at` is local time in ISO 8601 with its offset, to the millisecond. A solution that was shown has no status, and is
-    not correct. What is None: `due`, `stability` and `difficulty` before a drill's first rating, and `rating` and
-    `policy` where the event rates nothing.
+    not correct. What is None: `due`, `stability` and `difficulty` before a drill's first rating, `rating` and
+    `policy` where the event rates nothing, and `undoes` in all but an undo. An event that was taken back keeps the
+    rating that it gave, and changes no card.
     """
     for event, card in pairs:
         yield {
@@ -66,6 +68,7 @@ def rows(pairs: Iterable[tuple[Event, Card | None]]) -> Iterator[Row]:
             "stability": None if card is None else card.stability,
             "difficulty": None if card is None else card.difficulty,
             "replica": event.replica,
+            "undoes": event.undoes,
         }
 
 

@@ -6,17 +6,18 @@ Everything here is pure. The study day is an argument; nothing reads a clock, a 
 from tensordrill.schedule.days import study_day
 from tensordrill.schedule.memory import retrievability, review
 from tensordrill.schedule.queue import NEW_PER_DAY, State, Task, forecast, next_due, plan, state
-from tensordrill.schedule.rating import POLICY, rate
+from tensordrill.schedule.rating import RETENTION, policy, rate
 from tensordrill.schedule.replay import rebuild, replay, step
 
 __all__ = [
     "NEW_PER_DAY",
-    "POLICY",
+    "RETENTION",
     "State",
     "Task",
     "forecast",
     "next_due",
     "plan",
+    "policy",
     "rate",
     "rebuild",
     "replay",

@@ -1,7 +1,7 @@
 """FSRS over study days: from a card and a rating to the next card.
 
-Stability and difficulty are FSRS-6's, with its default parameters and a desired retention of 0.9. There are no
-learning or relearning steps: a card always waits for at least the next study day.
+Stability and difficulty are FSRS-6's, with its default parameters. There are no learning or relearning steps: a card
+always waits for at least the next study day.
 """
 
 from datetime import UTC, date, datetime, time, timedelta
@@ -12,20 +12,24 @@ from math import inf
 import fsrs
 
 from tensordrill.domain import MAX_LEVEL, Card, Rating
+from tensordrill.schedule.rating import RETENTION
 
 # FSRS's published ranges: between the first two numbers of days, each day widens the fuzz by the third.
 FUZZ_RANGES = ((2.5, 7.0, 0.15), (7.0, 20.0, 0.1), (20.0, inf, 0.05))
 MAX_INTERVAL = 36_500
 
 
-def review(card: Card | None, *, drill: str, level: int, rating: Rating, day: date) -> Card:
+def review(
+    card: Card | None, *, drill: str, level: int, rating: Rating, day: date, retention: float = RETENTION
+) -> Card:
     """The card after a rating on a study day; `card` is None at a drill's first.
 
-    A day before the card's last one (the clock went back) counts as that last day, with no time elapsed. From `level`,
-    at which the drill was asked, Good goes one up, Hard stays, and Again goes one down.
+    It comes back when the chance to solve it has fallen to `retention`, from 0 to 1. A day before the card's last one
+    (the clock went back) counts as that last day, with no time elapsed. From `level`, at which the drill was asked,
+    Good goes one up, Hard stays, and Again goes one down.
     """
     day = day if card is None else max(day, card.last_day)
-    after, _ = _scheduler().review_card(_before(card, day), fsrs.Rating(rating), _moment(day))
+    after, _ = _scheduler(retention).review_card(_before(card, day), fsrs.Rating(rating), _moment(day))
     assert after.stability is not None  # review_card sets both
     assert after.difficulty is not None
     reps = 1 if card is None else card.reps + 1
@@ -45,9 +49,27 @@ def review(card: Card | None, *, drill: str, level: int, rating: Rating, day: da
     )
 
 
+def placed(drill: str, *, level: int, stability: float, day: date) -> Card:
+    """The card of a drill that is held to be known without a rating: due when its stability, in days, has passed."""
+    fresh, _ = _scheduler(RETENTION).review_card(_before(None, day), fsrs.Rating.Good, _moment(day))
+    assert fresh.difficulty is not None
+    return Card(
+        drill=drill,
+        due=day + timedelta(days=max(1, round(stability))),
+        stability=stability,
+        difficulty=fresh.difficulty,
+        reps=0,
+        lapses=0,
+        level=level,
+        first_day=day,
+        last_day=day,
+        last_rating=Rating.GOOD,
+    )
+
+
 def retrievability(card: Card, day: date) -> float:
     """The probability, from 0 to 1, that the drill would be solved on that study day; 1 on or before its last one."""
-    return _scheduler().get_card_retrievability(_before(card, day), _moment(day))
+    return _scheduler(RETENTION).get_card_retrievability(_before(card, day), _moment(day))
 
 
 def fuzzed(interval: int, drill: str, reps: int) -> int:
@@ -75,9 +97,9 @@ def _next_level(level: int, rating: Rating) -> int:
 
 
 @cache
-def _scheduler() -> fsrs.Scheduler:
+def _scheduler(retention: float) -> fsrs.Scheduler:
     return fsrs.Scheduler(
-        desired_retention=0.9,
+        desired_retention=retention,
         learning_steps=(),
         relearning_steps=(),
         maximum_interval=MAX_INTERVAL,

@@ -43,7 +43,7 @@ def plan(
     """
     due = [card for card in _known(after, cards) if card.due <= day]
     due.sort(key=lambda card: (retrievability(card, day), card.drill))
-    begun = sum(card.first_day == day for card in cards.values())
+    begun = sum(card.first_day == day and card.reps > 0 for card in cards.values())
     new = [drill for drill in after if state(drill, after=after, cards=cards, day=day) is State.NEW]
     return [Task(card.drill, card.level, new=False) for card in due] + [
         Task(drill, 1, new=True) for drill in new[: max(0, new_limit - begun)]

@@ -4,8 +4,22 @@ from datetime import date
 
 from tensordrill.domain import Card, Mode, Rating, Status
 
-POLICY = "first-answer-1/fsrs-6/0.90"
-"""The rule below, the model and the desired retention. It is kept with each rating: a new rule takes a new name."""
+RETENTION = 0.9
+"""The desired share of reviews that are answered rightly, unless the learner sets another."""
+
+
+def policy(retention: float = RETENTION) -> str:
+    """The rule below, the model and the desired retention. It is kept with each rating: a new rule takes a new name."""
+    return f"first-answer-1/fsrs-6/{retention:.2f}"
+
+
+def retention_of(policy: str | None) -> float:
+    """The desired retention that a policy names. Of one that names none, the default."""
+    try:
+        found = float((policy or "").rpartition("/")[2])
+    except ValueError:
+        return RETENTION
+    return found if 0 < found < 1 else RETENTION
 
 
 def rate(*, mode: Mode, status: Status | None, attempt: int, hints: int, card: Card | None, day: date) -> Rating | None:

@@ -10,7 +10,7 @@ from tensordrill.errors import TensordrillError
 from tensordrill.store import engine
 from tensordrill.store.faults import UNTOUCHED
 
-FIRST, HEAD = "0001", "0001"  # schemas are numbered: an older one sorts before a newer one
+FIRST, HEAD = "0001", "0002"  # schemas are numbered: an older one sorts before a newer one
 OURS = {"alembic_version", "event", "meta"}  # no migration may rename these: a file is known by them
 
 

@@ -35,6 +35,8 @@ def event_of(row: RowMapping) -> Event:
         rating=None if row["rating"] is None else Rating(row["rating"]),
         policy=row["policy"],
         replica=row["replica"],
+        undoes=row["undoes"],
+        stability=row["stability"],
     )
 
 

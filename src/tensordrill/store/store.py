@@ -11,12 +11,14 @@ from typing import Self, TypeVar
 from sqlalchemy import Connection, Engine, RowMapping, delete, distinct, func, insert, select, update
 
 from tensordrill.domain import Card, Event, PuzzleRecord
-from tensordrill.errors import TensordrillError
+from tensordrill.errors import TensordrillError, UsageError
 from tensordrill.store import engine, migration, tables
 from tensordrill.store.faults import told
 from tensordrill.store.rows import card_of, card_row, event_of, event_row
 
 CHUNK = 500  # rows held at a time while streaming
+_ORDER = (tables.event.c.order_ms, tables.event.c.replica, tables.event.c.number)
+_UNDONE = select(tables.event.c.undoes).where(tables.event.c.undoes.is_not(None))
 
 T = TypeVar("T")
 
@@ -72,18 +74,41 @@ class Store:
         and the card after it. Where it raises, nothing is written.
         """
         with told(self.path), engine.writing(self._engine) as connection:
-            number, order_ms = self._next(connection)
             before = self._card(connection, drill)
+            number, order_ms = self._next(connection)
             event, card = write(number, before)
             if connection.scalar(select(tables.puzzle.c.hash).where(tables.puzzle.c.hash == puzzle.hash)) is None:
                 connection.execute(insert(tables.puzzle), asdict(puzzle))
-            row = event_row(event) | {"order_ms": max(event.at_ms, order_ms)}
-            connection.execute(insert(tables.event), row)
-            if card is not None and before is None:
-                connection.execute(insert(tables.card), card_row(card))
-            elif card is not None and card != before:
-                connection.execute(update(tables.card).where(tables.card.c.drill == drill), card_row(card))
+            self._append(connection, event, order_ms)
+            self._put(connection, drill, before, card)
         return event, card
+
+    def undo(self, write: Callable[[int, Event], Event], rebuild: Callable[[Iterator[Event]], Card | None]) -> Event:
+        """Takes back the last rating that stands, in one transaction, and returns the event that it was.
+
+        `write` gets the new event's number and the event to take back, and returns the event that does so; `rebuild`
+        makes the drill's card of those of its events that still stand, in their order. Raises UsageError where there
+        is nothing to take back.
+        """
+        with told(self.path), engine.writing(self._engine) as connection:
+            stands = tables.event.c.id.not_in(_UNDONE)
+            order = [column.desc() for column in _ORDER]
+            rated = select(tables.event).where(tables.event.c.rating.is_not(None), stands).order_by(*order).limit(1)
+            row = connection.execute(rated).mappings().one_or_none()
+            if row is None:
+                raise UsageError("There is no review to take back.")
+            last = self._read(event_of, row)
+            number, order_ms = self._next(connection)
+            self._append(connection, write(number, last), order_ms)
+            rest = select(tables.event).where(tables.event.c.drill == last.drill, stands).order_by(*_ORDER)
+            card = rebuild(self._read(event_of, row) for row in connection.execute(rest).mappings())
+            self._put(connection, last.drill, self._card(connection, last.drill), card)
+        return last
+
+    def undone(self) -> frozenset[str]:
+        """The ids of the events that were taken back."""
+        with told(self.path), self._engine.connect() as connection:
+            return frozenset(connection.scalars(_UNDONE))
 
     def cards(self) -> dict[str, Card]:
         """Each drill's card, by drill id."""
@@ -129,12 +154,23 @@ class Store:
                 connection.execute(insert(tables.card), [card_row(card) for card in cards.values()])
 
     def _rows(self, day: date | None = None) -> Iterator[RowMapping]:
-        order = tables.event.c.order_ms, tables.event.c.replica, tables.event.c.number
         with told(self.path), self._engine.connect() as connection:
-            query = select(tables.event).order_by(*order)
+            query = select(tables.event).order_by(*_ORDER)
             if day is not None:
                 query = query.where(tables.event.c.study_day == day.isoformat())
             yield from connection.execution_options(yield_per=CHUNK).execute(query).mappings()
+
+    def _append(self, connection: Connection, event: Event, order_ms: int) -> None:
+        connection.execute(insert(tables.event), event_row(event) | {"order_ms": max(event.at_ms, order_ms)})
+
+    def _put(self, connection: Connection, drill: str, before: Card | None, card: Card | None) -> None:
+        mine = tables.card.c.drill == drill
+        if card is None and before is not None:
+            connection.execute(delete(tables.card).where(mine))
+        elif card is not None and before is None:
+            connection.execute(insert(tables.card), card_row(card))
+        elif card is not None and card != before:
+            connection.execute(update(tables.card).where(mine), card_row(card))
 
     def _next(self, connection: Connection) -> tuple[int, int]:
         """The next event's number, and the least `order_ms` that puts it after all others."""

@@ -85,9 +85,12 @@ event = Table(
     Column("duration_ms", BigInteger, nullable=False),
     Column("rating", Integer),
     Column("policy", String),
+    Column("undoes", String),
+    Column("stability", Double),
     UniqueConstraint("replica", "number"),
     Index("event_order", "order_ms", "replica", "number"),
     Index("event_drill", "drill", "seed"),
+    Index("event_undoes", "undoes"),
 )
 
 card = Table(

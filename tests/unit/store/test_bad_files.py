@@ -84,7 +84,7 @@ def of_no_known_version(path: Path) -> None:
         (beheaded, "is damaged", "copy"),
         (garbled, "is damaged", "copy"),
         (without_a_replica, "could not be used: No row was found", "still there"),
-        (newer, "was made by a newer tensordrill: schema 0042, past 0001", "Upgrade"),
+        (newer, "was made by a newer tensordrill: schema 0042, past 0002", "Upgrade"),
     ],
 )
 def test_a_file_that_cannot_be_used(tmp_path: Path, make: Callable[[Path], None], message: str, hint: str) -> None:
