@@ -53,6 +53,7 @@ def test_a_rated_answer(event: Callable[..., Event]) -> None:
         "stability": 2.3065,
         "difficulty": 2.118103970459016,
         "replica": "me",
+        "undoes": None,
     }
 
 
