@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help today install dev test check lint format types imports certify bench clean
+.PHONY: help today install dev test check lint format types imports names certify bench clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ types: $(VENV)/dev
 
 imports: $(VENV)/dev
 	$(BIN)/lint-imports
+
+names: $(VENV)/dev  ## Write anew the names that answers are completed to
+	$(BIN)/python -W ignore -m tensordrill.judge.names > src/tensordrill/ui/names.txt
 
 certify: $(VENV)/dev  ## The long certification: every drill over 1,000 seeds
 	$(BIN)/tensordrill drills check --seeds 1000 --jobs $(JOBS)

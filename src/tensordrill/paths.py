@@ -21,3 +21,8 @@ def drill_cache() -> Path:
 def database() -> Path:
     """The data file: events, cards and the puzzles that were asked."""
     return home() / "tensordrill.db"
+
+
+def history(kind: str) -> Path:
+    """What was typed as answers of that kind, so that it can be taken up again. It may be deleted at any time."""
+    return home() / "history" / kind

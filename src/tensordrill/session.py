@@ -24,21 +24,26 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True)
 class Item:
-    """A drill that waits in the session. `new` shows a worked example first; `again` is practice after a miss."""
+    """A drill that waits in the session. `new` shows a worked example first; `again` is practice after a miss.
+
+    Its puzzles are drawn from what the learner has met, or from a `key` that is the same for everybody.
+    """
 
     drill: str
     level: int
     new: bool = False
     again: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True)
 class Result:
-    """How an item ended. `alone` means right at the first answer, without a hint."""
+    """How an item ended. `alone` means right at the first answer, without a hint; a skipped one was not `judged`."""
 
     item: Item
     solved: bool
     alone: bool
+    judged: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +115,8 @@ class Session:
             return self
         solved = self.phase is Phase.SOLVED
         alone = solved and self.attempts == 1 and not self.hints
-        results = (*self.results, Result(self.current, solved, alone))
+        judged = self.phase is not Phase.ASKING or self.missed
+        results = (*self.results, Result(self.current, solved, alone, judged))
         waiting = self.waiting
         unfinished = self.missed or (self.current.again and solved and not alone)
         if self.mode is Mode.REVIEW and unfinished:

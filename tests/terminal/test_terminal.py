@@ -86,8 +86,8 @@ def test_the_prompt_is_in_view_below_every_kind_of_puzzle(
     here = terminal("practice", *names, "--count", str(len(names)), columns=columns, lines=lines)
     for n in range(len(names)):
         here.wait_for_prompt()
-        assert ":hint :solution :skip :quit" in here.text
-        assert here.text.endswith(">")
+        here.wait_for(":hint :solution :skip :quit")
+        assert here.text.endswith(">\n:hint :solution :skip :quit")
         assert not here.screen.overrun, f"a line of puzzle {n + 1} was wider than the screen:\n{here.text}"
         here.submit(":skip")
     assert here.ended() == 0

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
@@ -31,8 +32,8 @@ LEGAL = {
 }
 
 
-def session(*drills: str, mode: Mode = Mode.REVIEW, **facts: bool) -> Session:
-    return Session.begin(mode, [Item(drill, 1, **facts) for drill in drills])
+def session(*drills: str, mode: Mode = Mode.REVIEW, new: bool = False, again: bool = False) -> Session:
+    return Session.begin(mode, [Item(drill, 1, new, again) for drill in drills])
 
 
 def played(start: Session, *names: str) -> Session:
@@ -117,7 +118,7 @@ def test_a_missed_new_drill_comes_back_without_its_example() -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_results(mode: Mode, actions: list[str], *, solved: bool, alone: bool) -> None:
     over = played(session("a", mode=mode), *actions, "advanced")
-    assert over.results == (Result(Item("a", 1), solved, alone),)
+    assert over.results == (Result(Item("a", 1), solved, alone, judged=bool(actions)),)
 
 
 @pytest.mark.parametrize(
@@ -210,7 +211,8 @@ def test_nothing_is_lost_whatever_is_done(mode: Mode, items: tuple[Item, ...], c
         drill = before.current.drill
         result = here.results[-1]
         assert here.results[:-1] == before.results
-        assert result == Result(before.current, solved=before.phase is Phase.SOLVED, alone=result.alone)
+        assert result == replace(result, item=before.current, solved=before.phase is Phase.SOLVED)
+        assert result.judged == (before.phase is not Phase.ASKING or before.missed) or before.phase is Phase.EXAMPLE
         assert not result.alone or (result.solved and before.attempts == 1 and not before.hints)
         if missed := mode is Mode.REVIEW and (
             before.missed or (before.current.again and result.solved and not result.alone)

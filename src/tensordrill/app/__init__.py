@@ -9,17 +9,22 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tensordrill import clock, paths
+from tensordrill.app.seeds import Seeds
 from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import Card, Event, Mode, Rating
 from tensordrill.errors import UsageError
-from tensordrill.schedule import State, next_due, plan, replay, state, study_day
+from tensordrill.schedule import State, fit, forecast, next_due, plan, replay, state, study_day
 from tensordrill.session import Item, Session
 
 if TYPE_CHECKING:
+    from tensordrill.app.closing import Closing
     from tensordrill.app.sitting import Sitting
     from tensordrill.report.progress import Summary
     from tensordrill.store import Store
+
+
+OPEN_ENDED = ("einsum.random", "shapes.pipeline", "autograd.fan-out", "autograd.jacobian")
 
 
 @dataclass(frozen=True)
@@ -52,11 +57,21 @@ class App:
         if "store" in self.__dict__:
             self.store.close()
 
-    def today(self) -> "Sitting":
-        """The day's review: what was missed today and not yet solved alone, then what is due, then what is new."""
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing has been answered yet, ever."""
+        return not self.store.exposures()
+
+    def today(self, minutes: float | None = None) -> "Sitting":
+        """The day's review: what was missed today and not yet solved alone, then what is due, then what is new.
+
+        With `minutes`, as much of it as has fitted into that time so far, the most urgent first.
+        """
         clock.now()  # a clock that cannot be read is told before anything is opened
         cards, day = self.store.cards(), self.day
         tasks = plan(after=self.catalog.after, cards=cards, day=day)
+        if minutes is not None:
+            tasks = fit(tasks, self.store.pace(), minutes * 60)
         items = [self._item(task.drill, task.level, new=task.new) for task in tasks]
         missed = [self._item(name, cards[name].level, again=True) for name in self._missed_today(cards, day)]
         return self._sit(Session.begin(Mode.REVIEW, [*missed, *items]))
@@ -73,6 +88,36 @@ class App:
         levels = {drill.id: cards[drill.id].level if drill.id in cards else 1 for drill in chosen}
         items = [self._item(drill.id, levels[drill.id]) for drill in islice(cycle(chosen), count)]
         return self._sit(Session.begin(Mode.PRACTICE, items))
+
+    def daily(self) -> "Sitting":
+        """The puzzle of the day, the same for everybody: an open-ended one, as practice."""
+        key = f"daily/{self.day.isoformat()}"
+        open_ended = self.open_ended
+        if not open_ended:
+            raise UsageError("There is no open-ended drill to take a puzzle of the day from.")
+        name = open_ended[next(Seeds(key)) % len(open_ended)]
+        return self._sit(Session.begin(Mode.PRACTICE, [Item(name, self.catalog[name].levels, key=key)]))
+
+    @property
+    def open_ended(self) -> list[str]:
+        """The drills that never run out of puzzles, in catalog order."""
+        return [name for name in OPEN_ENDED if name in self.catalog]
+
+    def closing(self, sitting: "Sitting") -> "Closing":
+        """What a session came to, and what comes next."""
+        from tensordrill.app.closing import closing  # noqa: PLC0415 -- at the end is soon enough
+
+        cards, day = self.store.cards(), self.day
+        return closing(
+            sitting.session,
+            seconds=sitting.seconds,
+            cards=cards,
+            study_days=self.store.study_days(),
+            due=forecast(after=self.catalog.after, cards=cards, day=day),
+            following=self.next_due(),
+            open_ended=self.open_ended,
+            day=day,
+        )
 
     def standings(self, names: Sequence[str] = ()) -> list[Standing]:
         """Every drill of those tracks, with its state."""

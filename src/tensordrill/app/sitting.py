@@ -2,15 +2,16 @@
 
 import json
 import os
+import shlex
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from hashlib import sha256
 from pathlib import Path
 
+from tensordrill.app.seeds import Seeds
 from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Card, Event, EventType, PuzzleRecord, Rating, Status, Verdict
@@ -58,6 +59,22 @@ class Feedback:
     seconds: float = 0.0
 
 
+@dataclass(frozen=True)
+class Answered:
+    """An answer that was judged; where it mispredicts a program, with the `steps` of that program."""
+
+    asked: Asked
+    text: str
+    steps: str | None = None
+
+    @property
+    def command(self) -> str:
+        """The shell command that judges it once more, anywhere."""
+        asked = self.asked
+        answer = shlex.quote(self.text)
+        return f"tensordrill grade {asked.drill.id} --seed {asked.seed} --level {asked.level} --answer {answer}"
+
+
 class Sitting:
     """Drives a `Session`. Each judged answer is in the store before `answer` returns."""
 
@@ -85,9 +102,12 @@ class Sitting:
         self._ahead: tuple[Item, Seeds, Future[Asked]] | None = None
         self._faults = 0
         self._spent = 0.0
-        self._steps: str | None = None  # of the last answer
         self._asked_at: float | None = None
         self.seconds = 0.0  # the learner's time at all answers so far
+        self.ratings = 0  # given in this sitting, and not taken back
+        self.tries = self.hints = 0  # of all puzzles
+        self.answered: Answered | None = None  # the last answer that was judged
+        self.finished: Asked | None = None  # the last puzzle that was solved, or whose solution was shown
         self.current: Asked | None = None
         self._take_up()
 
@@ -135,28 +155,40 @@ class Sitting:
                     f"TENSORDRILL_TRACE cannot be written: {error.strerror}: {path}", hint="Unset it, or name a file."
                 ) from None
 
+    @property
+    def hints_left(self) -> int:
+        return len(self._asked.puzzle.hints) - self.session.hints
+
+    def slip(self, text: str) -> Verdict | None:
+        """What keeps a text from being judged at all: a slip of the hand. Needs no torch."""
+        return self._judge.slip(self._asked.puzzle, text)
+
     def hint(self) -> str | None:
         """The next hint, or None where all were given."""
         hints = self._asked.puzzle.hints
         if self.session.hints >= len(hints):
             return None
         self.session = self.session.hinted()
+        self.hints += 1
         return hints[self.session.hints - 1]
 
     def answer(self, text: str) -> Feedback:
         """Judge what was typed, and record it. A slip leaves everything as it was; a faulty puzzle is replaced."""
         self._stop_clock()
         asked = self._asked
+        if slip := self.slip(text):
+            return Feedback(slip)
         verdict = self._pool.submit(self._judge.grade, asked.puzzle, text).result()
-        if verdict.status is Status.UNPARSABLE:
-            return Feedback(verdict)
         if verdict.status is Status.INTERNAL:
             self._replace_puzzle(verdict)
             return Feedback(verdict, replaced=True)
-        self._faults, self._steps = 0, verdict.steps
+        self._faults = 0
         seconds = self._spent
+        self.answered = Answered(asked, text, verdict.steps)
+        self.tries += 1
         event, card = self._record(EventType.ANSWER, text, verdict)
         self.session = self.session.answered(correct=verdict.correct)
+        self.finished = asked if verdict.correct else self.finished
         rated = event.rating is not None and card is not None
         return Feedback(
             verdict, event.rating, card.due if rated and card else None, card.level if card else None, seconds=seconds
@@ -168,15 +200,17 @@ class Sitting:
         solved = self._solution(self._asked.puzzle)
         self._record(EventType.SHOWN, "", None)
         self.session = self.session.shown()
+        self.finished = self._asked
         return solved
 
-    def explanation(self) -> Solved:
-        """The solution with its reason, after the puzzle is over."""
-        return self._solution(self._asked.puzzle)
+    def explanation(self) -> Solved | None:
+        """The solution and its reason of the last puzzle that was solved or shown; None where there is none yet."""
+        return self._solution(self.finished.puzzle) if self.finished else None
 
     def undo(self) -> Event:
         """Take the last rating back, and ask its drill again. Raises UsageError where there is nothing to take back."""
         last = take_back(self._store, self._now())
+        self.ratings = max(0, self.ratings - 1)
         current = self.session.current
         self.session = self.session.undone(last.drill, last.level)
         if self.session.current is not current:
@@ -229,7 +263,7 @@ class Sitting:
             made = self._pool.submit(self._sound, self._catalog[item.drill], item.level, seeds)
             self._ahead = (item, seeds, made)
 
-    def _sound(self, drill: Drill, level: int, seeds: "Seeds") -> Asked:
+    def _sound(self, drill: Drill, level: int, seeds: Seeds) -> Asked:
         """A puzzle that torch certifies. Raises TensordrillError where a drill has none to offer."""
         problem = ""
         for seed, _ in zip(seeds, range(_SOUND_TRIES), strict=False):
@@ -254,17 +288,18 @@ class Sitting:
         self.current = Asked(asked.drill, asked.level, seed, asked.drill.puzzle(seed, asked.level))
         self.session = self.session.replaced()
         self._spent = 0.0
-        self._steps = None
 
     def _solution(self, puzzle: Puzzle) -> Solved:
         answer = puzzle.solution or self._pool.submit(self._judge.solution, puzzle).result()
-        steps = self._steps
+        steps = self.answered.steps if self.answered and self.answered.asked.puzzle is puzzle else None
         if steps is None and puzzle.traced():
             steps = self._pool.submit(self._judge.steps, puzzle).result()
         return Solved(answer, puzzle.why, steps)
 
-    def _seeds(self, drill: str, purpose: str = "", *, answered: bool = False) -> "Seeds":
+    def _seeds(self, drill: str, purpose: str = "", *, answered: bool = False) -> Seeds:
         """The seeds of a drill's next puzzle, or of the one after it where that will have been answered."""
+        if self.session.current and self.session.current.key:
+            return Seeds(f"{self.session.current.key}/{drill}/{purpose}")
         met, skipped = (self._met[drill] + 1, 0) if answered else (self._met[drill], self._skipped[drill])
         return Seeds(f"{self._store.replica}/{drill}/{met}/{skipped}/{purpose}")
 
@@ -308,9 +343,9 @@ class Sitting:
 
         recorded = self._store.record(asked.drill.id, record_of(asked), write)
         self._kept = True
+        self.ratings += recorded[0].rating is not None
         self.seconds += self._spent
         self._spent = 0.0
-        self._steps = None
         return recorded
 
 
@@ -338,22 +373,6 @@ def take_back(store: Store, moment: datetime) -> Event:
         )
 
     return store.undo(write, lambda events: next(iter(rebuild(events).values()), None))
-
-
-class Seeds:
-    """Seeds for fresh puzzles, drawn from what the learner has met: reopening a session gives the same puzzle again."""
-
-    def __init__(self, key: str) -> None:
-        self.key = key
-        self._drawn = 0
-
-    def __iter__(self) -> "Seeds":
-        return self
-
-    def __next__(self) -> int:
-        digest = sha256(f"{self.key}/{self._drawn}".encode()).digest()
-        self._drawn += 1
-        return int.from_bytes(digest[:4]) >> 1
 
 
 def record_of(asked: Asked) -> PuzzleRecord:

@@ -15,6 +15,8 @@ from tensordrill.errors import ExitCode, TensordrillError
 _COMMANDS = {
     "today": "The daily review.",
     "practice": "Free practice; it never rates or postpones a drill.",
+    "daily": "The puzzle of the day, the same for everybody.",
+    "undo": "Take the last rating back.",
     "drills": "List the drills, or check them.",
     "show": "Show a puzzle.",
     "grade": "Judge an answer.",

@@ -2,15 +2,18 @@
 
 import click
 
+from tensordrill.cli import options
+
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...")
 @click.option("--count", default=10, show_default=True, help="How many puzzles.")
-def command(names: tuple[str, ...], count: int) -> None:
+@options.plain
+def command(names: tuple[str, ...], count: int, *, plain: bool) -> None:
     """Practise tracks or drills, due or not; without a name, those that you have met.
 
     Practice is recorded, but never rates or postpones a drill.
     """
     from tensordrill.cli.sessions import practise
 
-    practise(names, count)
+    practise(names, count, plain=plain)

@@ -146,15 +146,15 @@ class Judge:
         mistaken = (other, ran[1][0]) if other else None
         return printable(steps.said(trace, ran[0][0], mistaken)) or None
 
+    def slip(self, puzzle: Puzzle, text: str) -> Verdict | None:
+        """Why a text is not judged at all, where it is a slip of the hand. Runs nothing, and waits for nothing."""
+        read = _read(puzzle, text)
+        return read if isinstance(read, Verdict) and read.status is Status.UNPARSABLE else None
+
     def _grade(self, puzzle: Puzzle, text: str) -> Verdict:
-        try:
-            answer = puzzle.read(text)
-        except Slip as slip:
-            return Verdict(status=Status.UNPARSABLE, feedback=str(slip))
-        except Forbidden as forbidden:
-            return Verdict(status=Status.REFUSED, feedback=str(forbidden))
-        except (ValueError, OverflowError, RecursionError):
-            return Verdict(status=Status.UNPARSABLE, feedback="That answer cannot be read.")  # Python's own limits
+        answer = _read(puzzle, text)
+        if isinstance(answer, Verdict):
+            return answer
         try:
             certificate = self.certify(puzzle)
             if not certificate.ok:
@@ -226,6 +226,18 @@ class Judge:
             self.close()
             self.start()
             return self._zygote.ask(request)
+
+
+def _read(puzzle: Puzzle, text: str) -> Answer | Verdict:
+    """What was typed as an answer, or why it is none."""
+    try:
+        return puzzle.read(text)
+    except Slip as slip:
+        return Verdict(status=Status.UNPARSABLE, feedback=printable(str(slip)))
+    except Forbidden as forbidden:
+        return Verdict(status=Status.REFUSED, feedback=printable(str(forbidden)))
+    except (ValueError, OverflowError, RecursionError):
+        return Verdict(status=Status.UNPARSABLE, feedback="That answer cannot be read.")  # Python's own limits
 
 
 def _instances(puzzle: Puzzle) -> list[Instance]:

@@ -1,7 +1,7 @@
 """Where the learner stands: a row for each track, and what all of them come to."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -78,7 +78,7 @@ def summary(
             for name, count in drills.items()
         ),
         study_days=len(days),
-        streak=_streak(days, day),
+        streak=streak(days, day),
         time_spent=timedelta(milliseconds=spent_ms),
     )
 
@@ -88,7 +88,8 @@ def track_of(drill: str) -> str:
     return drill.partition(".")[0]
 
 
-def _streak(days: set[date], today: date) -> int:
+def streak(days: Collection[date], today: date) -> int:
+    """How many study days in a row are among these, up to today, or to yesterday where today has not begun."""
     last = today if today in days else today - timedelta(days=1)
     length = 0
     while last - timedelta(days=length) in days:

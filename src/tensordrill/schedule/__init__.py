@@ -5,7 +5,7 @@ Everything here is pure. The study day is an argument; nothing reads a clock, a 
 
 from tensordrill.schedule.days import study_day
 from tensordrill.schedule.memory import retrievability, review
-from tensordrill.schedule.queue import NEW_PER_DAY, State, Task, forecast, next_due, plan, state
+from tensordrill.schedule.queue import NEW_PER_DAY, State, Task, fit, forecast, next_due, plan, state
 from tensordrill.schedule.rating import RETENTION, policy, rate
 from tensordrill.schedule.replay import rebuild, replay, step
 
@@ -14,6 +14,7 @@ __all__ = [
     "RETENTION",
     "State",
     "Task",
+    "fit",
     "forecast",
     "next_due",
     "plan",

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
+from statistics import median
 
 from tensordrill.domain import Card
 from tensordrill.schedule.memory import retrievability
 
 NEW_PER_DAY = 5
+USUAL_SECONDS = 45.0
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,21 @@ def plan(
     return [Task(card.drill, card.level, new=False) for card in due] + [
         Task(drill, 1, new=True) for drill in new[: max(0, new_limit - begun)]
     ]
+
+
+def fit(tasks: Sequence[Task], pace: Mapping[str, float], seconds: float) -> list[Task]:
+    """The first of the tasks that fill so much time, one at least. `pace` is what a drill has taken so far, in seconds.
+
+    A drill without a pace takes the median of the others. A new one takes that again, for its example.
+    """
+    usual = median(pace.values()) if pace else USUAL_SECONDS
+    left, chosen = seconds, list[Task]()
+    for task in tasks:
+        left -= pace.get(task.drill, usual) * (2 if task.new else 1)
+        if chosen and left < 0:
+            break
+        chosen.append(task)
+    return chosen
 
 
 def state(drill: str, *, after: Mapping[str, Sequence[str]], cards: Mapping[str, Card], day: date) -> State:

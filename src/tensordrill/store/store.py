@@ -127,6 +127,20 @@ class Store:
             )
             return {row.drill: row.puzzles for row in connection.execute(query)}
 
+    def pace(self) -> dict[str, float]:
+        """The seconds that the learner has spent on a puzzle of each drill, on average, by drill id."""
+        event = tables.event.c
+        with told(self.path), self._engine.connect() as connection:
+            spent = (func.sum(event.duration_ms) / 1000.0 / func.count(distinct(event.seed))).label("seconds")
+            query = select(event.drill, spent).group_by(event.drill).having(func.sum(event.duration_ms) > 0)
+            return {row.drill: float(row.seconds) for row in connection.execute(query)}
+
+    def study_days(self) -> set[date]:
+        """The days with any event."""
+        with told(self.path), self._engine.connect() as connection:
+            rows = connection.execute(select(tables.event.c.study_day.label("day")).distinct()).mappings()
+            return {self._read(lambda row: date.fromisoformat(row["day"]), row) for row in rows}
+
     def puzzle(self, content_hash: str) -> PuzzleRecord | None:
         """The puzzle as it was asked, or None where no event has asked one of that hash."""
         with told(self.path), self._engine.connect() as connection:

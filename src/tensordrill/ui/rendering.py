@@ -1,6 +1,6 @@
 """Puzzles, feedback and summaries as they are printed. Colour only underlines what the words already say."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from string import ascii_lowercase
@@ -121,6 +121,17 @@ def solution(solved: Solved) -> RenderableType:
     return Group(
         Text("The solution", style="dim"), code(solved.answer), *steps(solved.steps), Text(), Prose(solved.why)
     )
+
+
+def commands(told: Mapping[str, str]) -> RenderableType:
+    """The commands, and what each does."""
+    width = max(map(len, told))
+    return Group(*(Padding(Text(f"{name:<{width}}  {what}"), (0, 2)) for name, what in told.items()))
+
+
+def copied(text: str) -> RenderableType:
+    """A text to copy: as it is, whatever the width, so that no line break gets into it."""
+    return Text(text, no_wrap=True, overflow="ignore")
 
 
 def steps(text: str | None) -> Iterator[RenderableType]:

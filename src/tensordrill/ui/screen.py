@@ -2,54 +2,84 @@
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
+from threading import Timer
 from typing import Protocol
 
 from rich.console import Console
 
-COMMANDS = {
-    ":hint": "a hint",
-    ":solution": "the solution",
-    ":skip": "skip this one",
-    ":quit": "leave; everything is kept",
-}
+from tensordrill.puzzles import Face
+
+PATIENCE_S = 0.15  # what takes longer shows that it is being done
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is read. Answers of one `kind` share a history, and `given` is text to begin with.
+
+    `commands` are those that work now.
+    """
+
+    commands: Sequence[str] = (":quit",)
+    kind: str = ""
+    face: Face | None = None
+    multiline: bool = False
+    given: str = ""
 
 
 class Reader(Protocol):
     """Reads what the learner types. Raises EOFError at the end of input and KeyboardInterrupt at Ctrl-C."""
 
-    def read(self, *, multiline: bool) -> str: ...
+    def read(self, question: Question) -> str: ...
 
 
 class Screen:
-    """A console to print on and a reader to ask. `width` is that of the terminal, 80 in a pipe."""
+    """A console to print on and a reader to ask.
 
-    def __init__(self, console: Console, reader: Reader, *, interactive: bool) -> None:
+    `interactive`: somebody sits there, who needs time to read. `edits`: the reader can take up an earlier answer, and
+    shows by itself which commands work.
+    """
+
+    def __init__(self, console: Console, reader: Reader, *, interactive: bool, edits: bool = False) -> None:
         self.console = console
         self.interactive = interactive
+        self.edits = edits
         self._reader = reader
 
-    def read(self, *, multiline: bool = False) -> str:
-        return self._reader.read(multiline=multiline)
+    def read(self, question: Question) -> str:
+        return self._reader.read(question)
+
+    def waiting(self, what: str) -> AbstractContextManager[None]:
+        """While something is done. After a moment, an editing screen says what."""
+        return _spinning(self.console, what) if self.edits else nullcontext()
 
 
-def open_screen() -> Screen:
-    """The screen that this process has."""
-    console = make_console()
+def open_screen(*, plain: bool = False, keys: str = "emacs") -> Screen:
+    """The screen that this process has; with `plain`, or where nothing else works, linear text and no redrawing."""
+    console = make_console(plain=plain)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
-    if interactive and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
+    if interactive and not plain and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
         from tensordrill.ui.editing import EditingReader  # noqa: PLC0415 -- prompt_toolkit costs 0.2 s; pipes do without
 
-        return Screen(console, EditingReader(), interactive=True)
+        return Screen(console, EditingReader(vi=keys == "vi"), interactive=True, edits=True)
     return Screen(console, LineReader(console), interactive=interactive)
 
 
-def make_console(*, stderr: bool = False) -> Console:
+def make_console(*, stderr: bool = False, plain: bool = False) -> Console:
     """A console that never fails on a character: what the terminal cannot show becomes a question mark."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")
-    return Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False)
+    return Console(
+        stderr=stderr,
+        highlight=False,
+        soft_wrap=False,
+        emoji=False,
+        color_system=None if plain else "auto",
+        force_terminal=False if plain else None,
+    )
 
 
 class LineReader:
@@ -60,10 +90,10 @@ class LineReader:
         if hasattr(sys.stdin, "reconfigure"):
             sys.stdin.reconfigure(errors="surrogateescape")  # bytes that are not text become a slip, not a traceback
 
-    def read(self, *, multiline: bool) -> str:
+    def read(self, question: Question) -> str:
         self._console.print("> ", end="")
         lines = [self._line()]
-        while multiline and lines[-1].strip() and not lines[0].startswith(":"):
+        while question.multiline and lines[-1].strip() and not lines[0].startswith(":"):
             try:
                 lines.append(self._line())
             except EOFError:
@@ -89,3 +119,18 @@ def command_of(text: str, possible: Sequence[str]) -> str | None:
         return None
     matching = [name for name in possible if name.startswith(word)] if len(word) > 1 else []
     return matching[0] if len(matching) == 1 else ":"
+
+
+@contextmanager
+def _spinning(console: Console, what: str) -> Iterator[None]:
+    ascii_only = not console.encoding.lower().startswith("utf")
+    status = console.status(what, spinner="line" if ascii_only else "dots")
+    timer = Timer(PATIENCE_S, status.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+        timer.join()
+        status.stop()
