@@ -5,12 +5,11 @@ from contextlib import closing
 
 from tensordrill.app import App
 from tensordrill.app.sitting import Sitting
+from tensordrill.domain import Mode
 from tensordrill.session import Phase
 from tensordrill.ui import endings
 from tensordrill.ui.review import run
 from tensordrill.ui.screen import Screen, open_screen
-
-FIRST_PUZZLES = 3  # after so many, a new learner is told how the schedule works
 
 
 def review(minutes: float | None, *, plain: bool) -> None:
@@ -43,9 +42,9 @@ def _play(
         if sitting.session.phase is Phase.OVER:
             endings.nothing_due(app.next_due(), app.day, app.open_ended, screen)
             return
-        after = {FIRST_PUZZLES: lambda: endings.how_it_works(screen)} if app.fresh else {}
+        new = app.fresh and sitting.session.mode is Mode.REVIEW
         try:
-            run(sitting, screen, app.day, after=after)
+            run(sitting, screen, app.day, welcome=(lambda: endings.how_it_works(screen)) if new else None)
         except KeyboardInterrupt:
             screen.console.print()
             sum_up(app, sitting, screen)

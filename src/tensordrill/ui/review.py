@@ -23,6 +23,7 @@ COMMANDS = {
     ":report": "the command that shows the last verdict again, for a report",
     ":quit": "leave; everything is kept",
 }
+FIRST_PUZZLES = 3
 ROWS_BELOW = 4  # of the prompt: what is typed, and the footer
 
 
@@ -30,17 +31,18 @@ class Quit(Exception):
     """The learner wants to leave."""
 
 
-def run(sitting: Sitting, screen: Screen, today: date, *, after: dict[int, Callable[[], None]] | None = None) -> None:
+def run(sitting: Sitting, screen: Screen, today: date, welcome: Callable[[], None] | None = None) -> None:
     """Play the session to its end, or until the learner leaves. Raises KeyboardInterrupt at Ctrl-C.
 
-    `after` is what is done once so many items have ended.
+    `welcome` is for a new learner, after the first puzzles.
     """
     loop = _Loop(sitting, screen, today)
     try:
         while sitting.session.phase is not Phase.OVER:
             loop.item()
-            if then := (after or {}).pop(len(sitting.session.results), None):
-                then()
+            if welcome and sum(result.judged for result in sitting.session.results) == FIRST_PUZZLES:
+                welcome()
+                welcome = None
                 loop.pause()
     except (EOFError, Quit):
         screen.console.print()
