@@ -41,15 +41,15 @@ def names_of(face: Face) -> list[str]:
 def completions(before: str, names: Sequence[str], *, calls: bool = True) -> list[str]:
     """What the word before the cursor may go on to be, without what is typed of it already; best first."""
     word = re.search(r"[\w.]*$", before)
-    owner, _, start = (word[0] if word else "").rpartition(".")
-    if owner and not calls:
+    owner, dot, start = (word[0] if word else "").rpartition(".")
+    if dot and (not calls or owner.isdecimal()):
         return []
-    if owner:
+    if dot:
         known = table().get(ALIASES.get(owner, owner), () if owner == "math" else table()["Tensor"])
     else:
         known = [*names, *(AT_HAND if calls else ())]
     fitting = [name for name in dict.fromkeys(known) if name.startswith(start) and name != start]
-    return fitting if start or owner else []
+    return fitting if start or dot else []
 
 
 class PuzzleCompleter(Completer):

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 import textwrap
 from contextlib import suppress
 
@@ -83,6 +84,9 @@ class EditingReader:
         width = get_app().output.get_size().columns
         return FormattedText([("", textwrap.fill(" ".join(self._question.commands), max(10, width - 1)))])
 
+    def _ends(self, code: str) -> bool:
+        return ends_by_itself(code, self._question.face.signature if self._question.face else None)
+
     def _bindings(self) -> KeyBindings:
         bindings = KeyBindings()
         several = Condition(lambda: self._question.multiline)
@@ -93,7 +97,7 @@ class EditingReader:
             buffer = event.current_buffer
             line = buffer.document.current_line_before_cursor
             typed, after = buffer.text.strip(), buffer.document.text_after_cursor.strip()
-            if typed.startswith(":") or (typed and not after and (not line.strip() or ends_by_itself(buffer.text))):
+            if typed.startswith(":") or (typed and not after and (not line.strip() or self._ends(buffer.text))):
                 buffer.validate_and_handle()
             else:
                 buffer.insert_text("\n" + _indent_after(buffer.document.text_before_cursor))
@@ -110,18 +114,18 @@ class EditingReader:
         return bindings
 
 
-def ends_by_itself(code: str) -> bool:
-    """Whether nothing can follow: the last statement is the function's own `return` or `raise`.
+def ends_by_itself(code: str, signature: str | None) -> bool:
+    """Whether nothing can follow: the last statement is the `return` or `raise` of the function that is asked for.
 
-    That of a bare body counts as well.
+    That of a bare body counts as well; that of a helper does not.
     """
-    for source in (code, "def _():\n" + textwrap.indent(textwrap.dedent(code), INDENT)):
-        try:
-            last = ast.parse(source).body[-1]
-        except (SyntaxError, ValueError, IndexError, RecursionError):
-            continue
-        return isinstance(last, ast.FunctionDef) and isinstance(last.body[-1], ast.Return | ast.Raise)
-    return False
+    try:
+        last = ast.parse(textwrap.dedent(code)).body[-1]
+    except (SyntaxError, ValueError, IndexError, RecursionError):
+        return False
+    if isinstance(last, ast.FunctionDef) and re.search(rf"\bdef {last.name}\b", signature or ""):
+        last = last.body[-1]
+    return isinstance(last, ast.Return | ast.Raise)
 
 
 def _indent_after(before: str) -> str:

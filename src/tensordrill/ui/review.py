@@ -167,7 +167,8 @@ class _Loop:
 
     def _show_puzzle(self) -> None:
         session, asked = self.sitting.session, self._asked()
-        facts = [f"{len(session.results)} done", f"{session.left} left", f"{self.sitting.seconds / 60:.0f} min"]
+        done = len(session.results)
+        facts = [f"{done + 1} of {done + session.left}", f"{self.sitting.seconds / 60:.0f} min"]
         facts += [asked.drill.track, f"level {asked.level}"]
         if session.mode is Mode.PRACTICE:
             facts.append("practice")
