@@ -129,11 +129,6 @@ def commands(told: Mapping[str, str]) -> RenderableType:
     return Group(*(Padding(Text(f"{name:<{width}}  {what}"), (0, 2)) for name, what in told.items()))
 
 
-def copied(text: str) -> RenderableType:
-    """A text to copy: as it is, whatever the width, so that no line break gets into it."""
-    return Text(text, no_wrap=True, overflow="ignore")
-
-
 def steps(text: str | None) -> Iterator[RenderableType]:
     """What a program does step by step, as the judge wrote it."""
     if text:

@@ -121,7 +121,7 @@ class _Loop:
             case ":report":
                 if answered := self.sitting.answered:
                     self._say(Text("This judges the last answer again, anywhere; a report needs no more:"))
-                    self._say(rendering.copied(answered.command))
+                    self.screen.console.print(Text(answered.command), soft_wrap=True)  # one line, to be copied
 
     def _answer(self, text: str) -> None:
         loading = self.sitting.judge_is_loading and self.sitting.slip(text) is None
