@@ -21,3 +21,8 @@ def drill_cache() -> Path:
 def database() -> Path:
     """The data file: events, cards and the puzzles that were asked."""
     return home() / "tensordrill.db"
+
+
+def settings() -> Path:
+    """The settings file, which a person may edit; `tensordrill config` does too."""
+    return home() / "settings.toml"

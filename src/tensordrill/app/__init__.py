@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from random import Random
 from typing import TYPE_CHECKING
 
-from tensordrill import clock, paths
+from tensordrill import clock, paths, settings
 from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import Card, Event, Mode, Rating
@@ -44,9 +44,14 @@ class App:
 
         return Store.open(paths.database())
 
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """What the learner has set. Raises TensordrillError where the settings file is at fault."""
+        return settings.load(paths.settings())
+
     @property
     def day(self) -> date:
-        return study_day(clock.now())
+        return study_day(clock.now(), self.settings.rollover)
 
     def close(self) -> None:
         if "store" in self.__dict__:
@@ -54,9 +59,9 @@ class App:
 
     def today(self) -> "Sitting":
         """The day's review: what was missed today and not yet solved alone, then what is due, then what is new."""
-        clock.now()  # a clock that cannot be read is told before anything is opened
-        cards, day = self.store.cards(), self.day
-        tasks = plan(after=self.catalog.after, cards=cards, day=day)
+        day = self.day  # a clock or a settings file that cannot be read is told before anything is opened
+        cards = self.store.cards()
+        tasks = plan(after=self.catalog.after, cards=cards, day=day, new_limit=self.settings.new_per_day)
         items = [self._item(task.drill, task.level, new=task.new) for task in tasks]
         missed = [self._item(name, cards[name].level, again=True) for name in self._missed_today(cards, day)]
         return self._sit(Session.begin(Mode.REVIEW, [*missed, *items]))
@@ -86,7 +91,8 @@ class App:
         """The study day on which the next drill comes due or, where new ones are held back, opens."""
         after, cards, day = self.catalog.after, self.store.cards(), self.day
         days = [next_due(after=after, cards=cards, day=day)]
-        if any(state(name, after=after, cards=cards, day=day) is State.NEW for name in after):
+        new = (state(name, after=after, cards=cards, day=day) is State.NEW for name in after)
+        if self.settings.new_per_day and any(new):
             days.append(day + timedelta(days=1))
         return min((day for day in days if day), default=None)
 
@@ -108,7 +114,7 @@ class App:
         """Take the last rating back. Returns the event that gave it. Raises UsageError where there is none."""
         from tensordrill.app.sitting import take_back  # noqa: PLC0415 -- it knows the judge's side, for sessions
 
-        return take_back(self.store, clock.now())
+        return take_back(self.store, clock.now(), self.settings)
 
     def _standing(self, events: Iterator[Event]) -> Iterator[Event]:
         """Those of the events that were not taken back."""
@@ -134,7 +140,9 @@ class App:
         from tensordrill.app.sitting import Sitting  # noqa: PLC0415 -- the judge's side costs `drills` and `stats` nothing
         from tensordrill.judge import Judge  # noqa: PLC0415
 
-        return Sitting(session, catalog=self.catalog, store=self.store, judge=Judge(), now=clock.now)
+        return Sitting(
+            session, catalog=self.catalog, store=self.store, judge=Judge(), now=clock.now, settings=self.settings
+        )
 
 
 __all__ = ["App", "Standing"]

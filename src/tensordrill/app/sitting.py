@@ -19,6 +19,7 @@ from tensordrill.judge import Certificate, Judge
 from tensordrill.puzzles import Puzzle
 from tensordrill.schedule import policy, rate, rebuild, step, study_day
 from tensordrill.session import Item, Session
+from tensordrill.settings import DEFAULTS, Settings
 from tensordrill.store import Store
 
 _SOUND_TRIES = 20
@@ -70,8 +71,10 @@ class Sitting:
         judge: Judge,
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
+        settings: Settings = DEFAULTS,
     ) -> None:
         self.session = session
+        self._settings = settings
         self._catalog = catalog
         self._store = store
         self._judge = judge
@@ -176,7 +179,7 @@ class Sitting:
 
     def undo(self) -> Event:
         """Take the last rating back, and ask its drill again. Raises UsageError where there is nothing to take back."""
-        last = take_back(self._store, self._now())
+        last = take_back(self._store, self._now(), self._settings)
         current = self.session.current
         self.session = self.session.undone(last.drill, last.level)
         if self.session.current is not current:
@@ -275,7 +278,7 @@ class Sitting:
 
     def _record(self, kind: EventType, text: str, verdict: Verdict | None) -> tuple[Event, Card | None]:
         asked, session, moment = self._asked, self.session, self._now()
-        day = study_day(moment)
+        day = study_day(moment, self._settings.rollover)
         offset = moment.utcoffset()
         assert offset is not None
         status = verdict.status if verdict else None
@@ -301,7 +304,7 @@ class Sitting:
                 hints=session.hints,
                 duration_ms=round(self._spent * 1000),
                 rating=rating,
-                policy=policy() if rating else None,
+                policy=policy(self._settings.retention) if rating else None,
                 replica=self._store.replica,
             )
             return event, step(card, event)
@@ -314,7 +317,7 @@ class Sitting:
         return recorded
 
 
-def take_back(store: Store, moment: datetime) -> Event:
+def take_back(store: Store, moment: datetime, settings: Settings) -> Event:
     """Take the last rating back by an event of its own, and return the event that gave it."""
     offset = moment.utcoffset()
     assert offset is not None
@@ -326,7 +329,7 @@ def take_back(store: Store, moment: datetime) -> Event:
             type=EventType.UNDO,
             at_ms=round(moment.timestamp() * 1000),
             offset_min=round(offset.total_seconds() / 60),
-            study_day=study_day(moment),
+            study_day=study_day(moment, settings.rollover),
             answer="",
             status=None,
             wrong_turn=None,

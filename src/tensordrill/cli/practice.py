@@ -2,9 +2,11 @@
 
 import click
 
+from tensordrill.cli import completing
+
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...")
+@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...", shell_complete=completing.tracks_and_drills)
 @click.option("--count", default=10, show_default=True, help="How many puzzles.")
 def command(names: tuple[str, ...], count: int) -> None:
     """Practise tracks or drills, due or not; without a name, those that you have met.
