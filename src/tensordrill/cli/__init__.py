@@ -25,6 +25,7 @@ _COMMANDS = {
     "stats": "Where you stand.",
     "export": "Write out every event.",
     "config": "Show, explain and set the settings.",
+    "doctor": "Look at the installation and say what is amiss.",
     "completion": "Print the script that completes commands in your shell.",
 }
 
