@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -174,7 +175,6 @@ def change(path: Path, name: str, value: Value | None) -> None:
     import tomlkit  # noqa: PLC0415 -- only writing needs it
     from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
 
-    after = {key: kept for key, kept in before.items() if key != name} | ({} if value is None else {name: value})
     try:
         document = tomlkit.parse(_text(path) or _HEADER)
         if value is None:
@@ -184,8 +184,9 @@ def change(path: Path, name: str, value: Value | None) -> None:
             document.add(name, value)
         else:
             document[name] = value
-        text = tomlkit.dumps(document).rstrip("\r\n") + "\n"
-        sound = tomllib.loads(text) == after
+        text = tomlkit.dumps(document)
+        text += "" if text.endswith("\n") else "\n"
+        sound = tomllib.loads(text).get(name) == value and _others(text, name) == _others(_text(path), name)
     except (TOMLKitError, ValueError, RecursionError):
         sound = False
     if not sound:
@@ -195,11 +196,11 @@ def change(path: Path, name: str, value: Value | None) -> None:
 
 def set_aside(path: Path) -> Path | None:
     """Every setting back to its default: the file is renamed. Returns its new name; None where there was none."""
-    if not path.exists():
-        return None
-    names = (path.with_name(f"{path.name}.old{number}") for number in ("", *range(2, 1000)))
-    aside = next(name for name in names if not name.exists())
     try:
+        if not path.exists():
+            return None
+        names = (path.with_name(f"{path.name}.old{number}") for number in chain([""], count(2)))
+        aside = next(name for name in names if not name.exists())
         path.replace(aside)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -214,6 +215,11 @@ def _parsed(path: Path) -> dict[str, Any]:
         raise TensordrillError(
             f"{path} {where}.", hint="Mend that line, or begin anew with `tensordrill config --reset`, which keeps it."
         ) from None
+
+
+def _others(text: str, name: str) -> dict[str, Any]:
+    """All but that setting, the floats as they are spelt: no nan equals another."""
+    return {key: value for key, value in tomllib.loads(text, parse_float=str).items() if key != name}
 
 
 def _text(path: Path) -> str:
@@ -271,7 +277,7 @@ def mending(name: str) -> str:
 
 
 def _nearest(name: str) -> str:
-    near = get_close_matches(name.lower().replace("-", "_"), SETTINGS, n=1, cutoff=0.5)
+    near = get_close_matches(name.lower().replace("-", "_"), SETTINGS, n=1)
     return f" Did you mean {near[0]}?" if near else ""
 
 

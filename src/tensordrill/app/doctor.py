@@ -141,18 +141,15 @@ def protection(prober: "Prober") -> Iterator[Finding]:
 
 
 def _home(home: Path) -> Finding:
-    if home.is_dir():
-        if os.access(home, os.W_OK | os.X_OK):
-            return Finding(Mark.OK, "home", str(home))
-        text = f"{home} cannot be written"
-    elif home.exists() or home.is_symlink():
-        text = f"{home} is not a folder"
-    else:
-        above = _nearest(home)
-        if above.is_dir() and os.access(above, os.W_OK | os.X_OK):
-            return Finding(Mark.OK, "home", f"{home}, not there yet: the first session makes it")
-        text = f"{home} is not there and cannot be made: {above} cannot be written"
-    return Finding(Mark.FAULT, "home", text, "Check who owns it, or set TENSORDRILL_HOME to another folder.")
+    above = _nearest(home)
+    if not os.access(above, os.W_OK | os.X_OK) or not above.is_dir():
+        text = f"{above} {'cannot be written' if above.is_dir() else 'is not a folder'}"
+        if above != home:
+            text = f"{home} is not there, or cannot be reached; {text}"
+        return Finding(Mark.FAULT, "home", text, "Check who owns it, or set TENSORDRILL_HOME to another folder.")
+    return Finding(
+        Mark.OK, "home", str(home) if above == home else f"{home}, not there yet: the first session makes it"
+    )
 
 
 def _settings(path: Path) -> Iterator[Finding]:
@@ -251,5 +248,5 @@ def _why_not() -> str:
 
 
 def _nearest(path: Path) -> Path:
-    """The path itself, or the closest folder above it that is there."""
-    return next((folder for folder in (path, *path.parents) if folder.exists()), Path("/"))
+    """The path itself, or the closest folder above it that can be reached."""
+    return next((folder for folder in (path, *path.parents) if os.access(folder, os.F_OK)), Path("/"))

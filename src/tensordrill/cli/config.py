@@ -1,5 +1,6 @@
 """`tensordrill config`."""
 
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,7 +89,7 @@ def _print_listed(path: Path, shown: list[Setting], kept: Kept, *, alone: bool) 
         for sentence in sentences:
             console.print(Text(fill(sentence, console.width, initial_indent="  ", subsequent_indent="  ")))
     console.print()
-    there = "" if path.exists() else " (not there yet: all are defaults)"
+    there = "" if os.access(path, os.F_OK) else " (not there yet: all are defaults)"
     console.print(Text(f"{path}{there}"), soft_wrap=True)
     if not alone:
         console.print(Text("`tensordrill config NAME VALUE` sets one.", style="dim"))
