@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _complete() -> NoReturn:
     """Offer words to the shell. It asks at each Tab: whatever is amiss, nothing may appear in somebody's prompt."""
-    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115, PTH123 -- open to the end
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     try:
         root.main(prog_name="tensordrill", standalone_mode=False)
     except BaseException as ended:  # noqa: BLE001 -- see above
