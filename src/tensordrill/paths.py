@@ -26,3 +26,8 @@ def database() -> Path:
 def history(kind: str) -> Path:
     """What was typed as answers of that kind, so that it can be taken up again. It may be deleted at any time."""
     return home() / "history" / kind
+
+
+def settings() -> Path:
+    """The settings file, which a person may edit; `tensordrill config` does too."""
+    return home() / "settings.toml"

@@ -8,7 +8,7 @@ from itertools import cycle, islice
 from random import Random
 from typing import TYPE_CHECKING
 
-from tensordrill import clock, paths
+from tensordrill import clock, paths, settings
 from tensordrill.app.seeds import Seeds
 from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog, built_in
@@ -49,9 +49,14 @@ class App:
 
         return Store.open(paths.database())
 
+    @cached_property
+    def settings(self) -> settings.Settings:
+        """What the learner has set. Raises TensordrillError where the settings file is at fault."""
+        return settings.load(paths.settings())
+
     @property
     def day(self) -> date:
-        return study_day(clock.now())
+        return study_day(clock.now(), self.settings.rollover)
 
     def close(self) -> None:
         if "store" in self.__dict__:
@@ -67,9 +72,9 @@ class App:
 
         With `minutes`, as much of it as has fitted into that time so far, the most urgent first.
         """
-        clock.now()  # a clock that cannot be read is told before anything is opened
-        cards, day = self.store.cards(), self.day
-        tasks = plan(after=self.catalog.after, cards=cards, day=day)
+        day = self.day  # a clock or a settings file that cannot be read is told before anything is opened
+        cards = self.store.cards()
+        tasks = plan(after=self.catalog.after, cards=cards, day=day, new_limit=self.settings.new_per_day)
         if minutes is not None:
             tasks = fit(tasks, self.store.pace(), minutes * 60)
         items = [self._item(task.drill, task.level, new=task.new) for task in tasks]
@@ -131,7 +136,8 @@ class App:
         """The study day on which the next drill comes due or, where new ones are held back, opens."""
         after, cards, day = self.catalog.after, self.store.cards(), self.day
         days = [next_due(after=after, cards=cards, day=day)]
-        if any(state(name, after=after, cards=cards, day=day) is State.NEW for name in after):
+        new = (state(name, after=after, cards=cards, day=day) is State.NEW for name in after)
+        if self.settings.new_per_day and any(new):
             days.append(day + timedelta(days=1))
         return min((day for day in days if day), default=None)
 
@@ -153,7 +159,7 @@ class App:
         """Take the last rating back. Returns the event that gave it. Raises UsageError where there is none."""
         from tensordrill.app.sitting import take_back  # noqa: PLC0415 -- it knows the judge's side, for sessions
 
-        return take_back(self.store, clock.now())
+        return take_back(self.store, clock.now(), self.settings)
 
     def _standing(self, events: Iterator[Event]) -> Iterator[Event]:
         """Those of the events that were not taken back."""
@@ -179,7 +185,9 @@ class App:
         from tensordrill.app.sitting import Sitting  # noqa: PLC0415 -- the judge's side costs `drills` and `stats` nothing
         from tensordrill.judge import Judge  # noqa: PLC0415
 
-        return Sitting(session, catalog=self.catalog, store=self.store, judge=Judge(), now=clock.now)
+        return Sitting(
+            session, catalog=self.catalog, store=self.store, judge=Judge(), now=clock.now, settings=self.settings
+        )
 
 
 __all__ = ["App", "Standing"]

@@ -20,6 +20,7 @@ from tensordrill.judge import Certificate, Judge
 from tensordrill.puzzles import Puzzle
 from tensordrill.schedule import policy, rate, rebuild, step, study_day
 from tensordrill.session import Item, Session
+from tensordrill.settings import DEFAULTS, Settings
 from tensordrill.store import Store
 
 _SOUND_TRIES = 20
@@ -87,8 +88,10 @@ class Sitting:
         judge: Judge,
         now: Callable[[], datetime],
         monotonic: Callable[[], float] = time.monotonic,
+        settings: Settings = DEFAULTS,
     ) -> None:
         self.session = session
+        self._settings = settings
         self._catalog = catalog
         self._store = store
         self._judge = judge
@@ -209,7 +212,7 @@ class Sitting:
 
     def undo(self) -> Event:
         """Take the last rating back, and ask its drill again. Raises UsageError where there is nothing to take back."""
-        last = take_back(self._store, self._now())
+        last = take_back(self._store, self._now(), self._settings)
         self.ratings = max(0, self.ratings - 1)
         current = self.session.current
         self.session = self.session.undone(last.drill, last.level)
@@ -310,7 +313,7 @@ class Sitting:
 
     def _record(self, kind: EventType, text: str, verdict: Verdict | None) -> tuple[Event, Card | None]:
         asked, session, moment = self._asked, self.session, self._now()
-        day = study_day(moment)
+        day = study_day(moment, self._settings.rollover)
         offset = moment.utcoffset()
         assert offset is not None
         status = verdict.status if verdict else None
@@ -336,7 +339,7 @@ class Sitting:
                 hints=session.hints,
                 duration_ms=round(self._spent * 1000),
                 rating=rating,
-                policy=policy() if rating else None,
+                policy=policy(self._settings.retention) if rating else None,
                 replica=self._store.replica,
             )
             return event, step(card, event)
@@ -349,7 +352,7 @@ class Sitting:
         return recorded
 
 
-def take_back(store: Store, moment: datetime) -> Event:
+def take_back(store: Store, moment: datetime, settings: Settings) -> Event:
     """Take the last rating back by an event of its own, and return the event that gave it."""
     offset = moment.utcoffset()
     assert offset is not None
@@ -361,7 +364,7 @@ def take_back(store: Store, moment: datetime) -> Event:
             type=EventType.UNDO,
             at_ms=round(moment.timestamp() * 1000),
             offset_min=round(offset.total_seconds() / 60),
-            study_day=study_day(moment),
+            study_day=study_day(moment, settings.rollover),
             answer="",
             status=None,
             wrong_turn=None,

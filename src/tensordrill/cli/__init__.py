@@ -5,12 +5,16 @@ import gc
 import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 
 from tensordrill import __version__
 from tensordrill.cli.lazy import LazyGroup
 from tensordrill.errors import ExitCode, TensordrillError
+
+COMPLETE = "_TENSORDRILL_COMPLETE"
+"""The variable in which a shell says what it wants of us: the script (`bash_source`) or words (`bash_complete`)."""
 
 _COMMANDS = {
     "today": "The daily review.",
@@ -22,6 +26,9 @@ _COMMANDS = {
     "grade": "Judge an answer.",
     "stats": "Where you stand.",
     "export": "Write out every event.",
+    "config": "Show, explain and set the settings.",
+    "doctor": "Look at the installation and say what is amiss.",
+    "completion": "Print the script that completes commands in your shell.",
 }
 
 
@@ -43,6 +50,8 @@ def root(context: click.Context) -> None:
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and exit with its code; every fault is one sentence on stderr."""
     _open_streams()
+    if os.environ.get(COMPLETE, "").endswith("_complete"):
+        _complete()
     gc.set_threshold(
         100_000, 20, 20
     )  # imports make no garbage worth looking for: a tenth of the way to the first prompt
@@ -67,6 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         code = tell(f"The output cannot be written: {error.strerror}.", "What was answered is kept.", ExitCode.FAULT)
         _drop_output()
     sys.exit(code if isinstance(code, int) else ExitCode.OK)
+
+
+def _complete() -> NoReturn:
+    """Offer words to the shell. It asks at each Tab: whatever is amiss, nothing may appear in somebody's prompt."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    try:
+        root.main(prog_name="tensordrill", standalone_mode=False)
+    except BaseException as ended:  # noqa: BLE001 -- see above
+        sys.exit(ended.code if isinstance(ended, SystemExit) else ExitCode.FAULT)
+    sys.exit(ExitCode.OK)
 
 
 def _open_streams() -> None:

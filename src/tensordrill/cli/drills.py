@@ -1,8 +1,9 @@
 """`tensordrill drills` and `tensordrill drills check`."""
 
 import click
+from click.shell_completion import CompletionItem
 
-from tensordrill.cli import options
+from tensordrill.cli import completing, options
 from tensordrill.errors import ExitCode, UsageError
 
 
@@ -15,6 +16,14 @@ class _ListByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
+def _check_or_names(context: click.Context, parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """What may follow `drills`: `check` too, which the shell sees where a name may stand."""
+    offered = completing.tracks_and_drills(context, parameter, begun)
+    if "check".startswith(begun) and not context.params.get("names"):
+        offered.insert(0, CompletionItem("check", help="Certify the drills over many seeds."))
+    return offered
+
+
 @click.group(cls=_ListByDefault)
 def command() -> None:
     """The drills as a map with your states, or check them.
@@ -24,7 +33,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...")
+@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...", shell_complete=_check_or_names)
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print what builds on what as a graph.")
 @options.as_json
 def list_(names: tuple[str, ...], graph: str | None, as_json: bool) -> None:  # noqa: FBT001 -- a flag
@@ -66,7 +75,7 @@ def list_(names: tuple[str, ...], graph: str | None, as_json: bool) -> None:  # 
 
 
 @command.command("check")
-@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...")
+@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...", shell_complete=completing.tracks_and_drills)
 @click.option("--seeds", default=100, show_default=True, help="How many puzzles of each level.")
 @click.option("--jobs", type=int, help="How many processes.  [default: one for each core]")
 @options.as_json

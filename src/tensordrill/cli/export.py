@@ -5,11 +5,12 @@ from pathlib import Path
 
 import click
 
+from tensordrill.cli import completing
 from tensordrill.errors import TensordrillError
 
 
 @click.command()
-@click.argument("form", metavar="json|csv")
+@click.argument("form", metavar="json|csv", shell_complete=completing.words("json", "csv"))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="A file to write, instead of stdout.")
 def command(form: str, output: Path | None) -> None:
     """Write out every event with all its raw facts: JSON, one object a line, or CSV with the same columns."""

@@ -6,16 +6,21 @@ from typing import IO
 
 import click
 
-from tensordrill.cli import options
+from tensordrill.cli import completing, options
 from tensordrill.errors import ExitCode, TensordrillError, UsageError
 
 
 @click.command()
-@click.argument("drill", required=False)
+@click.argument("drill", required=False, shell_complete=completing.drills)
 @options.seed
 @options.level
 @click.option("--answer", help="The answer, or - to read it from stdin.")
-@click.option("--batch", metavar="FILE|-", help='Judge lines of {"drill", "seed", "level", "answer"}; "id" is echoed.')
+@click.option(
+    "--batch",
+    metavar="FILE|-",
+    shell_complete=completing.files,
+    help='Judge lines of {"drill", "seed", "level", "answer"}; "id" is echoed.',
+)
 @options.as_json
 def command(
     drill: str | None,

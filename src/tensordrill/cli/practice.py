@@ -2,11 +2,11 @@
 
 import click
 
-from tensordrill.cli import options
+from tensordrill.cli import completing, options
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...")
+@click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...", shell_complete=completing.tracks_and_drills)
 @click.option("--count", default=10, show_default=True, help="How many puzzles.")
 @options.plain
 def command(names: tuple[str, ...], count: int, *, plain: bool) -> None:

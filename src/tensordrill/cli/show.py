@@ -2,11 +2,11 @@
 
 import click
 
-from tensordrill.cli import options
+from tensordrill.cli import completing, options
 
 
 @click.command()
-@click.argument("drill")
+@click.argument("drill", shell_complete=completing.drills)
 @options.seed
 @options.level
 @click.option("--solution", is_flag=True, help="With the answer, its reason and the wrong turns.")

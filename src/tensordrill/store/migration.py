@@ -17,10 +17,10 @@ OURS = {"alembic_version", "event", "meta"}  # no migration may rename these: a 
 def prepare(path: Path) -> None:
     """Makes the file, or migrates it after a backup, or raises TensordrillError and changes nothing."""
     _check_rights(path)
-    version = _version(path) if path.exists() else None
-    if version is not None and version < HEAD:
-        _back_up(path, path.with_name(f"{path.stem}-schema-{version}{path.suffix}"))
-    if version != HEAD:
+    found = version(path) if path.exists() else None
+    if found is not None and found < HEAD:
+        _back_up(path, path.with_name(f"{path.stem}-schema-{found}{path.suffix}"))
+    if found != HEAD:
         upgrade(path)
 
 
@@ -45,13 +45,11 @@ def scripts() -> Path:
     return Path(str(resources.files("tensordrill.db")))
 
 
-def _version(path: Path) -> str | None:
+def version(path: Path) -> str | None:
     """The file's schema version, at most HEAD; None where there is nothing in it. Reads, and never writes."""
     if not path.is_file():
         raise TensordrillError(f"{path} is not a file.", hint="tensordrill keeps its data in a file of that name.")
-    # Without a log beside it the file holds everything, and `immutable` keeps SQLite from making one.
-    mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
-    with closing(sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=engine.BUSY_SECONDS)) as connection:
+    with closing(reading(path)) as connection:
         names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
         if not names and not any(_number(connection, name) for name in ("application_id", "user_version")):
             return None
@@ -65,6 +63,13 @@ def _version(path: Path) -> str | None:
                     hint="Upgrade this one: pip install --upgrade tensordrill",
                 )
     raise TensordrillError(f"The file {path} is a database of another program.", hint=UNTOUCHED)
+
+
+def reading(path: Path) -> sqlite3.Connection:
+    """A connection that cannot write, and leaves no file beside the data file."""
+    # Without a log beside it the file holds everything, and `immutable` keeps SQLite from making one.
+    mode = "mode=ro" if path.with_name(path.name + "-wal").exists() else "mode=ro&immutable=1"
+    return sqlite3.connect(f"{path.as_uri()}?{mode}", uri=True, timeout=engine.BUSY_SECONDS)
 
 
 def _number(connection: sqlite3.Connection, pragma: str) -> int:
