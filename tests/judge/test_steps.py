@@ -44,9 +44,9 @@ def test_shapes_after_each_step(judge: Judge) -> None:
         "x                                       (2, 3, 4)",
         "pieces                                  2 of (3, 4)",
         "x.permute(2, 0, 1)                      (4, 2, 3)",
-        "y = ….flatten(1)                        (4, 6)",
+        "y = ...flatten(1)                       (4, 6)",
         "y + 1                                   (4, 6)",
-        "…[:, :2]                                (4, 2)",
+        "...[:, :2]                              (4, 2)",
         "torch.cat([y, (y + 1)[:, :2]], dim=-1)  (4, 8)",
     )
 
@@ -57,7 +57,7 @@ def test_where_a_mistake_departs(judge: Judge) -> None:
     assert judge.steps(puzzle, inverse) == lines(
         "x                   (2, 3, 4)",
         "x.permute(2, 0, 1)  (4, 2, 3)  you: (3, 4, 2)",
-        "y = ….sum(0)        (2, 3)     you: (4, 2)",
+        "y = ...sum(0)       (2, 3)     you: (4, 2)",
         "y.unsqueeze(0)      (1, 2, 3)  you: (1, 4, 2)",
     )
 
@@ -72,7 +72,7 @@ def test_a_mistake_with_other_steps_shows_in_the_end(judge: Judge) -> None:
 def test_the_step_that_raises(judge: Judge) -> None:
     works = Edit("works", "x @ x.T[:2]", "x[:, :2] @ x.T[:2]", "")
     puzzle = shape("x = torch.zeros(2, 3)\ny = x @ x.T[:2]", "y.T", works, can_fail=True)
-    steps = "x                (2, 3)\nx.T              (3, 2)\n…[:2]            (2, 2)\ny = x @ x.T[:2]  raises"
+    steps = "x                (2, 3)\nx.T              (3, 2)\n...[:2]          (2, 2)\ny = x @ x.T[:2]  raises"
     assert judge.steps(puzzle) == steps
     assert judge.steps(puzzle, works) == steps + "  you: (2, 2)"
     assert judge.grade(puzzle, "error").correct

@@ -39,7 +39,7 @@ def explain(
     else:
         if not mistake:
             mistake = generic.find(expected, got, puzzle.face.output, [one.sizes for one in instances])
-        shown_expected, shown_got = show_cells(expected[i], got[i], difference)
+        shown_expected, shown_got = show_cells(expected[i], got[i], difference, _axes(puzzle, difference))
         sentence = _sentence(puzzle, answer, instances[i], difference, got[i].raised)
     return Verdict(
         status=status,
@@ -48,6 +48,11 @@ def explain(
         expected=shown_expected,
         got=shown_got,
     )
+
+
+def _axes(puzzle: Puzzle, difference: Difference) -> Sequence[str] | None:
+    """The names of the axes of what differs, where the puzzle has names for them and the answer has all of them."""
+    return puzzle.face.output if difference.status is not Status.WRONG_SHAPE else None
 
 
 def _sentence(puzzle: Puzzle, answer: Answer, instance: Instance, difference: Difference, raised: Raised | None) -> str:

@@ -1,6 +1,6 @@
 """Values as text: for feedback, and as answers that a learner could have typed."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tensordrill.judge.comparing import Difference
 from tensordrill.judge.values import Items, Observed, Other, Scalar, TensorValue, Value
@@ -21,10 +21,12 @@ def show(observed: Observed, where: str = "") -> str:
     return show_value(value)
 
 
-def show_cells(expected: Observed, got: Observed, difference: Difference) -> tuple[str, str]:
+def show_cells(
+    expected: Observed, got: Observed, difference: Difference, axes: Sequence[str] | None = None
+) -> tuple[str, str]:
     """What was expected and what came: whole where they are small, only cells that differ where they are large.
 
-    A cell of `got` that differs is marked with a star.
+    A cell of `got` that differs is marked with a star. `axes` are the names of the result's axes, where it has names.
     """
     one, other = difference.expected, difference.got
     if (
@@ -34,36 +36,47 @@ def show_cells(expected: Observed, got: Observed, difference: Difference) -> tup
         and len(one.elements) > _FEW
     ):
         places = sorted(difference.cells)[:_SOME]
-        rows = [(index_of(place, one.shape), one.elements[place], other.elements[place]) for place in places]
-        more = f"\n… and {len(difference.cells) - _SOME} more" if len(difference.cells) > _SOME else ""
+        rows = [(index_of(place, one.shape, axes), one.elements[place], other.elements[place]) for place in places]
+        more = f"\n... and {len(difference.cells) - _SOME} more" if len(difference.cells) > _SOME else ""
         left = "\n".join(f"{index}: {number(value)}" for index, value, _ in rows)
         right = "\n".join(f"{index}: {number(value)}*" for index, _, value in rows)
         return left + more, right + more
     if one is not None and other is not None and not expected.raised and not got.raised:
-        return show_value(one), show_value(other, difference.cells)
+        return show_value(one, axes=axes), show_value(other, difference.cells, axes)
     return show(expected, difference.where), show(got, difference.where)
 
 
-def index_of(place: int, shape: tuple[int, ...]) -> str:
-    """`[0, 2, 1]`: the index of an entry that is at that place in row-major order."""
-    index = []
+def index_of(place: int, shape: tuple[int, ...], axes: Sequence[str] | None = None) -> str:
+    """`[0, 2, 1]`, or with names `[head 0, query 2, key 1]`: the index of the entry at that place in row-major order.
+
+    Names that are not as many as the axes say nothing.
+    """
+    index: list[int] = []
     for size in reversed(shape):
         place, at = divmod(place, size)
-        index.append(str(at))
-    return f"[{', '.join(reversed(index))}]"
+        index.insert(0, at)
+    return f"[{_named(index, axes) or ', '.join(map(str, index))}]"
 
 
-def show_value(value: Value, cells: frozenset[int] = frozenset()) -> str:
+def _named(numbers: Sequence[int], axes: Sequence[str] | None) -> str:
+    """`batch 3, head 2`; nothing where there is not a name for each number."""
+    if axes is None or len(axes) != len(numbers) or "..." in axes:
+        return ""
+    return ", ".join(f"{axis} {number}" for axis, number in zip(axes, numbers, strict=True))
+
+
+def show_value(value: Value, cells: frozenset[int] = frozenset(), axes: Sequence[str] | None = None) -> str:
     """A tensor as nested lists under its shape; anything else as Python prints it; at most 2,000 characters.
 
-    `cells` are marked with a star.
+    `cells` are marked with a star; `axes` name the sizes of a tensor's shape.
     """
     match value:
         case TensorValue():
             text = nested(value, cells)
             if value.shape:
                 kind = "" if value.kind == "tensor" else " array"
-                text = f"shape {value.shape}{kind}\n{text}"
+                named = _named(value.shape, axes)
+                text = f"shape {f'({named})' if named else value.shape}{kind}\n{text}"
         case Items(kind="dict"):
             pairs = zip(value.keys, value.items, strict=True)
             text = "{" + ", ".join(f"{key}: {show_value(item)}" for key, item in pairs) + "}"
@@ -121,7 +134,7 @@ def nested(value: TensorValue, cells: frozenset[int] = frozenset()) -> str:
     marked = [number(e) + "*" * (i in cells) for i, e in enumerate(value.elements)]
     if len(value.elements) > _FEW:
         entries = ", ".join(marked[:_FEW])
-        return f"[{entries}, …] ({len(value.elements)} entries)"
+        return f"[{entries}, ...] ({len(value.elements)} entries)"
     if len(value.shape) < 2:  # noqa: PLR2004 -- a vector needs no alignment
         return _nest(value.shape, iter(marked), ", ")
     width = max(map(len, marked), default=0)

@@ -97,4 +97,4 @@ def _pairs(observed: Observed) -> Iterator[tuple[int | None, Value]]:
 
 
 def _cut(label: str, columns: int = _LABEL) -> str:
-    return label if len(label) <= columns else f"{label[: columns - 1]}…"
+    return label if len(label) <= columns else f"{label[: columns - 3]}..."

@@ -126,11 +126,11 @@ class _Watcher(ast.NodeTransformer):
             return self._assigned[node]
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute) and _computed(node.func.value):
-                text = f"….{node.func.attr}{self._raw(node)[len(self._raw(node.func)) :]}"
+                text = f"...{node.func.attr}{self._raw(node)[len(self._raw(node.func)) :]}"
         elif isinstance(node, ast.Attribute) and _computed(node.value):
-            text = f"….{node.attr}"
+            text = f"...{node.attr}"
         elif isinstance(node, ast.Subscript) and _computed(node.value):
-            text = f"…[{self._text(node.slice)}]"
+            text = f"...[{self._text(node.slice)}]"
         text = " ".join(text.split())
         return f"{self._assigned[node]} = {text}" if node in self._assigned else text
 

@@ -7,6 +7,10 @@ from typing import Protocol
 
 from rich.console import Console
 
+from tensordrill.ui.console import make_console
+
+__all__ = ["COMMANDS", "LineReader", "Reader", "Screen", "command_of", "make_console", "open_screen"]
+
 COMMANDS = {
     ":hint": "a hint",
     ":solution": "the solution",
@@ -42,14 +46,6 @@ def open_screen() -> Screen:
 
         return Screen(console, EditingReader(), interactive=True)
     return Screen(console, LineReader(console), interactive=interactive)
-
-
-def make_console(*, stderr: bool = False) -> Console:
-    """A console that never fails on a character: what the terminal cannot show becomes a question mark."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    return Console(stderr=stderr, highlight=False, soft_wrap=False, emoji=False)
 
 
 class LineReader:
