@@ -159,3 +159,8 @@ def number(value: object) -> str:
 def printable(text: str) -> str:
     """The text without control characters (a terminal would obey them) but newlines."""
     return "".join(c if c.isprintable() or c == "\n" else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def cut(label: str, columns: int) -> str:
+    """The label in that many columns, with dots where something is left out."""
+    return label if len(label) <= columns else f"{label[: columns - 3]}..."
