@@ -136,6 +136,7 @@ def test_the_steps_of_every_drill_are_readable(judge: Judge, name: str) -> None:
                 if steps is None and judge.raised(puzzle):
                     continue  # nothing has come back before it raises
                 assert steps, f"{name} level {level} seed {seed}: no steps"
+                assert steps.isascii()
                 widest = max(steps.split("\n"), key=len)
                 assert len(widest) <= WIDEST, f"{name} level {level} seed {seed}: {widest}"
 

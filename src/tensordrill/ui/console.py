@@ -27,11 +27,13 @@ class Terminal(Console):
         return "ascii" if _c_locale() else super().encoding
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        encoding = self.encoding
         if isinstance(renderable, Text):
-            renderable = spelled(renderable, self.encoding)
+            renderable = spelled(renderable, encoding)
         elif isinstance(renderable, str):
-            renderable = fitted(renderable, self.encoding)
-        return super().render(renderable, options)
+            renderable = fitted(renderable, encoding)
+        for segment in super().render(renderable, options):  # rich draws some pieces itself, such as bullets
+            yield segment if segment.text.isascii() else segment._replace(text=fitted(segment.text, encoding))
 
 
 def make_console(*, stderr: bool = False) -> Terminal:

@@ -32,6 +32,7 @@ _CODE = ANSISyntaxTheme(
         Number: Style(color="cyan"),
     }
 )
+_FENCED = re.compile(r"^```.*\n((?:.*\n)*?)```$", re.MULTILINE)
 _MARKED = re.compile(r"[^\s\[\],]+\*")
 
 
@@ -43,10 +44,13 @@ class Prose:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         del options
-        if console.is_terminal and not console.no_color and console.color_system:
-            yield Markdown(self.text)
-        else:
-            yield Text(self.text)
+        coloured = console.is_terminal and not console.no_color and console.color_system
+        parts: list[RenderableType] = []
+        for i, part in enumerate(_FENCED.split(self.text)):
+            if text := part.strip("\n"):
+                inner = Indented(Code(text)) if i % 2 else Markdown(text) if coloured else Text(text)
+                parts += [*([Text()] if parts else []), inner]
+        yield from parts
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ _MEANS = {
     "…": "...", "·": "-", "•": "*", "—": "-", "–": "-", "−": "-", "‐": "-", "\N{NO-BREAK SPACE}": " ",
     "‘": "'", "’": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "′": "'",
     "→": "->", "⟶": "->", "←": "<-", "↔": "<->", "⇒": "=>", "⇐": "<=", "↦": "|->", "↑": "^", "↓": "v",
-    "×": "x", "÷": "/", "⋅": "*", "∘": "o", "⊙": "*", "⊗": "(x)", "±": "+-", "≤": "<=", "≥": ">=", "≠": "!=",
+    "×": "x", "÷": "/", "⋅": "*", "∘": "o", "⁄": "/", "⊙": "*", "⊗": "(x)", "±": "+-", "≤": "<=", "≥": ">=", "≠": "!=",
     "≈": "~=", "≡": "==", "∞": "inf", "√": "sqrt", "∑": "sum", "∏": "prod", "∂": "d", "∇": "grad", "∈": " in ",
     "ᵀ": "^T", "⊤": "^T", "°": " deg", "✓": "yes", "✗": "no",
     "─": "-", "│": "|", "├": "|", "└": "`", "┌": ".", "┐": ".", "┘": "'", "┤": "|", "┬": "-", "┴": "-", "┼": "+",
@@ -43,6 +43,7 @@ def _spelled(character: str) -> str:
     name = unicodedata.name(character, "")
     if name.startswith("GREEK ") and " LETTER " in name:
         word = name.partition(" LETTER ")[2].partition(" WITH ")[0].rpartition(" ")[2].lower()
+        word = word.replace("lamda", "lambda")
         return word.capitalize() if "CAPITAL" in name else word
     kind, *parts = unicodedata.decomposition(character).split() or [""]
     if kind in ("<super>", "<sub>"):
