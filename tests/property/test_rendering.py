@@ -119,3 +119,13 @@ def test_a_long_line_of_code_goes_on_further_in() -> None:
         "        first_tensor, second_tensor)",
         "",
     ]
+
+
+def test_a_comment_stays_one() -> None:
+    code = Code("x = torch.zeros(2, 3)  # the numbers of all rows and columns")
+    assert printed([Sheet([code])], width=40) == [
+        "x = torch.zeros(2, 3)",
+        "    # the numbers of all rows and",
+        "    # columns",
+        "",
+    ]

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import zip_longest
 
 from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token
 from rich.cells import cell_len
@@ -33,6 +34,8 @@ _CODE = ANSISyntaxTheme(
     }
 )
 _FENCED = re.compile(r"^```.*\n((?:.*\n)*?)```$", re.MULTILINE)
+_COMMENT = re.compile(r"(?:  |^)# ?(?=[^'\"]*$)")
+_ENTRY = re.compile(r"(\[[^\]]*\]): (.*)")  # a place, and what is there
 _MARKED = re.compile(r"[^\s\[\],]+\*")
 
 
@@ -95,13 +98,32 @@ class Hanging:
 
 
 @dataclass(frozen=True)
+class Row:
+    """A line whose columns are two spaces or more apart. Where it is too wide, each further column is a line below."""
+
+    text: str
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        indent = " " * (len(self.text) - len(self.text.lstrip(" ")))
+        label, space, rest = self.text[len(indent) :].partition("  ")
+        cells = rest.strip(" ").split("  you: ")
+        if cell_len(self.text) <= options.max_width or not space or label.startswith("["):
+            yield Hanging(indent, Text(self.text[len(indent) :], overflow="fold"))
+            return
+        yield Hanging(indent, Text(label, overflow="fold"))
+        for i, cell in enumerate(cells):
+            yield Hanging(indent + " " * INDENT, Text(("you: " if i else "") + cell.strip(" "), overflow="fold"))
+
+
+@dataclass(frozen=True)
 class Heading:
     """A line of facts, drawn out to the right edge where there is room."""
 
     text: str
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        text = spelled(Text(self.text), console.encoding)
+        facts = self.text.replace(" · ", " - ") if options.ascii_only else self.text
+        text = spelled(Text(facts), console.encoding)
         room = options.max_width - text.cell_len - 1
         if room > 1:
             text.append(" " + ("-" if options.ascii_only else "─") * room)
@@ -130,26 +152,43 @@ class Code:
 
 @dataclass(frozen=True)
 class Grids:
-    """Two texts of several lines under their headings: side by side, or where that is too wide one below the other."""
+    """Two texts of several lines under their headings: side by side, or where that is too wide one below the other.
+
+    Where the lines are entries by their places (`[0, 1]: 5`), each place is told once.
+    """
 
     left: tuple[str, Sequence[str]]
     right: tuple[str, Sequence[str]]
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        columns = [[spelled(Text(row), console.encoding).plain for row in rows] for _, rows in (self.left, self.right)]
-        width = max(len(self.left[0]), *(cell_len(row) for row in columns[0]))
-        other = max(len(self.right[0]), *(cell_len(row) for row in columns[1]))
-        if INDENT + width + _GAP + other > options.max_width:
-            for (heading, _), rows in zip((self.left, self.right), columns, strict=True):
-                yield Text(heading, style="dim")
+        stacked = [[spelled(Text(row), console.encoding).plain for row in rows] for _, rows in (self.left, self.right)]
+        heading, columns = self.left[0], _by_places(*stacked)
+        if columns:
+            heading = " " * (max(row.find("]:") for row in columns[0]) + len("]: ")) + heading
+        one, two = columns or stacked
+        width = max(len(heading), *map(cell_len, one))
+        if INDENT + width + _GAP + max(len(self.right[0]), *map(cell_len, two)) > options.max_width:
+            for (told, _), rows in zip((self.left, self.right), stacked, strict=True):
+                yield Text(told, style="dim")
                 for row in rows:
                     yield Hanging(" " * INDENT, marked(row))
             return
-        yield Text(f"{'':{INDENT}}{self.left[0]:<{width + _GAP}}{self.right[0]}", style="dim")
-        for i in range(max(map(len, columns))):
-            one, two = (column[i] if i < len(column) else "" for column in columns)
-            space = " " * (width + _GAP - cell_len(one))
-            yield Text.assemble(" " * INDENT, one, space, marked(two), no_wrap=True)
+        yield Text(f"{'':{INDENT}}{heading:<{width + _GAP}}{self.right[0]}", style="dim")
+        for before, after in zip_longest(one, two, fillvalue=""):
+            space = " " * (width + _GAP - cell_len(before))
+            yield Text.assemble(" " * INDENT, before, space, marked(after), no_wrap=True)
+
+
+def _by_places(expected: Sequence[str], got: Sequence[str]) -> tuple[list[str], list[str]] | None:
+    """The rows without the places on the right side; None where they are not entries at the same places."""
+    pairs = [(_ENTRY.fullmatch(one), _ENTRY.fullmatch(two)) for one, two in zip(expected, got, strict=False)]
+    entries = [(one, two) for one, two in pairs if one and two and one[1] == two[1]]
+    rest = list(expected[len(entries) :])
+    if not entries or len(rest) > 1 or rest != list(got[len(entries) :]):
+        return None
+    width = max(len(one[1]) for one, _ in entries)
+    left = [f"{one[1] + ':':<{width + 1}} {one[2]}" for one, _ in entries]
+    return left + rest, [two[2] for _, two in entries]
 
 
 def marked(row: str) -> Text:
@@ -160,25 +199,45 @@ def marked(row: str) -> Text:
 
 
 def _broken(line: Text, width: int) -> Iterator[Text]:
-    """The line in pieces of that width: broken at a space where there is one, else wherever it is full."""
+    """The line in pieces of that width: code is broken where Python goes on reading, a comment is one in each piece."""
     plain = line.plain
+    if cell_len(plain) <= width:
+        yield line
+        return
     indent = len(plain) - len(plain.lstrip())
     hang = min(indent + _HANG, width // 2)
-    start, room = 0, width
-    while cell_len(plain[start:]) > room:
-        end = start + room
-        while cell_len(plain[start:end]) > room:
-            end -= 1
-        space = plain.rfind(" ", start + indent + 1 if start == 0 else start + 1, end + 1)
-        end = space + 1 if space > start else max(end, start + 1)
-        yield _further(line[start:end], hang if start else 0)
+    comment = _COMMENT.search(plain, indent)
+    start, room, stop = 0, width, comment.start() if comment else len(plain)
+    while cell_len(plain[start:stop]) > room:
+        end = _break(plain, max(start, indent), start + room)
+        yield _further(line[start:end], " " * hang * bool(start))
         start, room = end, width - hang
-    yield _further(line[start:], hang if start else 0)
+    yield _further(line[start:stop], " " * hang * bool(start))
+    if comment:
+        words = Text(plain[comment.end() :], style="dim").wrap(Console(width=width), width - hang - len("# "))
+        for piece in words:
+            yield _further(piece, " " * hang + "# ")
 
 
-def _further(piece: Text, columns: int) -> Text:
+def _break(plain: str, start: int, full: int) -> int:
+    """Where to break before the column that is full: after a space, or a bracket or comma, or before a dot."""
+    end = full
+    while cell_len(plain[start:end]) > full - start:
+        end -= 1
+    space = plain.rfind(" ", start + 1, end + 1) + 1
+    if space > start + (full - start) // 2:
+        return space
+    bracket = max(plain.rfind(mark, start + 1, end) + 1 for mark in "([{,")
+    return (
+        max(space, bracket, plain.rfind(".", start + 1, end))
+        if max(space, bracket) > start + 1
+        else max(end, start + 1)
+    )
+
+
+def _further(piece: Text, before: str) -> Text:
     piece.rstrip()
-    return Text.assemble(" " * columns, piece) if columns else piece
+    return Text.assemble(before, piece) if before else piece
 
 
 def _trimmed(line: Sequence[Segment]) -> list[Segment]:

@@ -161,7 +161,7 @@ def _table(contraction: Contraction, axes: Sequence[Axis]) -> list[str]:
 def _mark(axis: Axis, dims: Sequence[int]) -> str:
     if axis.label == _REST and dims:
         return "rest"
-    return " ".join(map(str, dims)) or "-"
+    return " ".join(map(str, dims)) or "."
 
 
 def _sentence(contraction: Contraction, axis: Axis) -> str:

@@ -13,12 +13,13 @@ from rich.text import Text
 from tensordrill.app.sitting import Asked, Feedback, Solved
 from tensordrill.domain import Rating, Status, Verdict
 from tensordrill.puzzles import Face, Puzzle, Tensor
-from tensordrill.ui.layout import Code, Grids, Hanging, Heading, Indented, Prose, Sheet
+from tensordrill.ui.layout import Code, Grids, Hanging, Heading, Indented, Prose, Row, Sheet
 from tensordrill.ui.pictures import AxisDiagram, contractions
 
 __all__ = ["Prose", "counterexample", "puzzle", "solution", "steps", "verdict_on", "when"]
 
 _MAX_ROWS = 12
+_LONG = 20  # characters of what is expected, that nobody wants to read twice
 
 
 def puzzle(asked: Asked, heading: str, *, plain: bool = False) -> RenderableType:
@@ -82,6 +83,8 @@ def counterexample(verdict: Verdict, *, plain: bool = False) -> Iterator[Rendera
     """Expected beside got; nothing where the sentence has said it all: an error, or a shape."""
     if verdict.status in (Status.RAISED, Status.WRONG_SHAPE) or verdict.expected is None or verdict.got is None:
         return
+    if len(verdict.expected) > _LONG and verdict.expected in verdict.feedback:
+        return
     expected: Sequence[str] = verdict.expected.split("\n")
     got: Sequence[str] = verdict.got.split("\n")
     if expected[0].startswith("shape ") and expected[0] == got[0]:
@@ -123,8 +126,8 @@ def diagrams(puzzle: Puzzle, *, plain: bool = False) -> Iterator[RenderableType]
     found = list(contractions(puzzle))
     for contraction in found:
         yield Text()
-        of = f" of {contraction.written}" if len(found) > 1 or puzzle.kind != "einsum" else ""
-        yield _label(f"The axes{of}, by their dims in each tensor", plain=plain)
+        which = "The" if puzzle.kind == "einsum" else f"{contraction.written}: the"
+        yield _label(f"{which} axes, by their dims in each tensor", plain=plain)
         yield AxisDiagram(contraction, plain=plain)
 
 
@@ -134,8 +137,7 @@ def steps(text: str | None, *, plain: bool = False) -> Iterator[RenderableType]:
         yield Text()
         yield _label("Step by step", plain=plain)
         for line in text.split("\n"):
-            inner = line.lstrip(" ")
-            yield Indented(Hanging(" " * (len(line) - len(inner)), Text(inner, overflow="fold")))
+            yield Indented(Row(line))
 
 
 def when(day: date, today: date) -> str:

@@ -10,6 +10,7 @@ from tensordrill.domain import Status, Verdict
 from tensordrill.puzzles import PredictShape
 from tensordrill.ui import rendering
 from tensordrill.ui.console import Terminal
+from tensordrill.ui.layout import Sheet
 
 TODAY = date(2026, 3, 2)
 
@@ -67,6 +68,42 @@ def test_of_many_rows_those_that_differ_are_shown() -> None:
     lines = wrong(expected, expected.replace("row 27", "row 0*"))
     assert len(lines) == 2 + 12
     assert lines[-2:] == ["  row 27             row 0*", "  ... 19 more rows   ... 19 more rows"]
+
+
+def test_entries_by_their_places() -> None:
+    expected, got = (
+        "[row 0, col 1]: 5\n[row 2, col 10]: 60\n... and 7 more",
+        "[row 0, col 1]: 6*\n[row 2, col 10]: 7*\n... and 7 more",
+    )
+    assert wrong(expected, got, width=60)[1:] == [
+        "                   expected   got  (* differs)",
+        "  [row 0, col 1]:  5          6*",
+        "  [row 2, col 10]: 60         7*",
+        "  ... and 7 more",
+    ]
+    assert wrong(expected, got, width=40)[4:] == ["  ... and 7 more", "got  (* differs)"] + [
+        f"  {row}" for row in got.split("\n")
+    ]
+
+
+def test_what_the_sentence_says_is_not_said_again() -> None:
+    error = "RuntimeError: shape '[3]' is invalid"
+    verdict = Verdict(status=Status.WRONG_VALUE, feedback=f"It raises {error}", expected=error, got="(3,)")
+    assert printed(rendering.verdict_on(Feedback(verdict), TODAY, predicted=False)) == [f"Not yet. It raises {error}"]
+
+
+def test_steps_where_it_is_narrow() -> None:
+    steps = "x = torch.zeros(2, 3)  (2, 3)\ny = ...flatten(1)      (2, 3)  you: (6,)\n  B  [[1, 2], [3, 4]]"
+    lines = printed(Sheet(list(rendering.steps(steps))), width=40)
+    assert lines == [
+        "",
+        "Step by step",
+        "  x = torch.zeros(2, 3)  (2, 3)",
+        "  y = ...flatten(1)",
+        "    (2, 3)",
+        "    you: (6,)",
+        "    B  [[1, 2], [3, 4]]",
+    ]
 
 
 def test_other_shapes_stay_in_their_columns() -> None:

@@ -14,7 +14,7 @@ from tensordrill.ui.transliteration import FALLBACK, fitted, to_ascii
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("(AB)ᵀ ≤ 2 × √3", "(AB)^T <= 2 x sqrt3"),
+        ("(AB)ᵀ ≤ 2 × √3", "(AB)^T <= 2 * sqrt3"),
         ("a → b … — „no”", 'a -> b ... - "no"'),
         ("x² + y₁", "x^2 + y_1"),
         ("α, Σ, λ, ϕ, naïve", "alpha, Sigma, lambda, phi, naive"),
