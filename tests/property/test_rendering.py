@@ -14,7 +14,7 @@ from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import MAX_LEVEL, Rating, Status, Verdict
 from tensordrill.ui import rendering
 from tensordrill.ui.console import THEME, Terminal
-from tensordrill.ui.layout import Code, Prose, Sheet
+from tensordrill.ui.layout import Code, Heading, Prose, Sheet
 from tensordrill.ui.transliteration import to_ascii
 
 every_drill = pytest.mark.parametrize("name", list(built_in()))
@@ -52,7 +52,7 @@ def pages(catalog: Catalog, name: str, seed: int, level: int, *, plain: bool) ->
     puzzle = drill.puzzle(seed, level)
     solved = Solved(puzzle.solution or "error", puzzle.why, None, "RuntimeError: no", puzzle)
     return [
-        rendering.puzzle(Asked(drill, level, seed, puzzle), f"1 of 9 · {drill.track} · level {level}", plain=plain),
+        rendering.puzzle(Asked(drill, level, seed, puzzle), f"{drill.id}, level {level}", plain=plain),
         *(Prose(f"Hint: {hint}") for hint in puzzle.hints),
         rendering.solution(solved, plain=plain),
     ]
@@ -82,7 +82,7 @@ def test_ascii_loses_nothing(catalog: Catalog, name: str, *, level: int, seed: i
     shown = pages(catalog, name, seed, level, plain=plain)
     full = printed(shown, width=2000, colour=colour)
     lines = printed(shown, width=2000, encoding="ascii", colour=colour)
-    rule = {ord("-"): None}
+    rule = {ord("-"): None}  # as long as there is room for
     assert "\n".join(lines).isascii()
     assert "\\u" not in "".join(lines)
     assert squeezed(lines).translate(rule) == squeezed([to_ascii(line) for line in full]).translate(rule)
@@ -129,3 +129,16 @@ def test_a_comment_stays_one() -> None:
         "    # columns",
         "",
     ]
+
+
+def test_rows_of_a_tensor_stay_whole() -> None:
+    assert printed([Sheet([Code("x = torch.tensor([[9, 3], [8, 7], [1, 60]])")])], width=40) == [
+        "x = torch.tensor([[9, 3], [8, 7],",
+        "    [1, 60]])",
+        "",
+    ]
+
+
+def test_facts_in_a_heading_are_no_products() -> None:
+    assert printed([Heading("1 of 9 · einsum")], width=20, encoding="ascii")[0] == "1 of 9 - einsum ----"
+    assert printed([Heading("1 of 9 · einsum")], width=20)[0] == "1 of 9 · einsum ────"

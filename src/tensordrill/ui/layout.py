@@ -224,9 +224,10 @@ def _break(plain: str, start: int, full: int) -> int:
     end = full
     while cell_len(plain[start:end]) > full - start:
         end -= 1
-    space = plain.rfind(" ", start + 1, end + 1) + 1
-    if space > start + (full - start) // 2:
-        return space
+    half = start + (full - start) // 2
+    space, row = plain.rfind(" ", start + 1, end + 1) + 1, plain.rfind("], ", start + 1, end + 1) + len("], ")
+    if max(space, row) > half:
+        return row if row > half else space  # rows of a tensor stay whole
     bracket = max(plain.rfind(mark, start + 1, end) + 1 for mark in "([{,")
     return (
         max(space, bracket, plain.rfind(".", start + 1, end))
