@@ -204,6 +204,7 @@ def predicted(lines: Sequence[str], ask: str, wrong: Sequence[Edit], prompt: str
         prompt=prompt,
         program="\n".join(lines),
         ask=ask,
+        memory=True,
         wrong=wrong,
         hints=[
             f"Does the last line write into memory that {ask} reads?",

@@ -18,6 +18,7 @@ from tensordrill.domain import MAX_LEVEL, Card, Event, EventType, Mode, PuzzleRe
 from tensordrill.errors import UsageError
 from tensordrill.schedule import plan, policy, rate, rebuild, replay, retrievability, review, step
 from tensordrill.schedule.memory import fuzz_range
+from tensordrill.settings import DEFAULTS
 from tensordrill.store import Store
 
 DRILLS = ("einsum.trace", "einsum.outer", "hooks.patch")
@@ -138,12 +139,12 @@ def test_what_is_taken_back_might_never_have_been(empty: Path, history: list[Act
             ratings += event.rating is not None
             for _ in range(undos.count(number)):
                 if ratings:
-                    taken = take_back(store, datetime(day.year, day.month, day.day, 13, tzinfo=UTC))
+                    taken = take_back(store, datetime(day.year, day.month, day.day, 13, tzinfo=UTC), DEFAULTS)
                     assert taken.rating is not None
                     ratings -= 1
                 else:
                     with pytest.raises(UsageError, match="no review to take back"):
-                        take_back(store, datetime(day.year, day.month, day.day, 13, tzinfo=UTC))
+                        take_back(store, datetime(day.year, day.month, day.day, 13, tzinfo=UTC), DEFAULTS)
         undone = store.undone()
         assert rebuild(store.events(), undone) == store.cards()
         assert store.damaged() == []

@@ -38,11 +38,16 @@ class Asked:
 
 @dataclass(frozen=True)
 class Solved:
-    """A solution with its reason, and where a program was shown, what it does step by step."""
+    """A solution with its reason, and where a program was shown, what it does step by step.
+
+    `raised` is what torch says where the program raises; `puzzle` is what was solved, for pictures of it.
+    """
 
     answer: str
     why: str
     steps: str | None = None
+    raised: str | None = None
+    puzzle: Puzzle | None = None
 
 
 @dataclass(frozen=True)
@@ -297,7 +302,8 @@ class Sitting:
         steps = self.answered.steps if self.answered and self.answered.asked.puzzle is puzzle else None
         if steps is None and puzzle.traced():
             steps = self._pool.submit(self._judge.steps, puzzle).result()
-        return Solved(answer, puzzle.why, steps)
+        raised = self._pool.submit(self._judge.raised, puzzle).result() if puzzle.may_raise else None
+        return Solved(answer, puzzle.why, steps, raised, puzzle)
 
     def _seeds(self, drill: str, purpose: str = "", *, answered: bool = False) -> Seeds:
         """The seeds of a drill's next puzzle, or of the one after it where that will have been answered."""

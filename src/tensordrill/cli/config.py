@@ -73,7 +73,7 @@ def _print_listed(path: Path, shown: list[Setting], kept: Kept, *, alone: bool) 
 
     from rich.text import Text
 
-    from tensordrill.ui.screen import make_console
+    from tensordrill.ui.console import make_console
 
     console = make_console()
     width = max(len(setting.name) for setting in shown) + 2
@@ -182,7 +182,7 @@ def _tell_others(path: Path, kept: Kept, name: str) -> None:
 def _say(sentence: str) -> None:
     from rich.text import Text
 
-    from tensordrill.ui.screen import make_console
+    from tensordrill.ui.console import make_console
 
     make_console().print(Text(sentence))
     sys.stdout.flush()

@@ -49,7 +49,7 @@ def command(as_json: bool) -> int:  # noqa: FBT001 -- a flag
 
 def _terminal() -> "Iterator[Finding]":
     from tensordrill.app.doctor import Finding, Mark
-    from tensordrill.ui.screen import make_console
+    from tensordrill.ui.console import make_console
 
     console = make_console()
     term = os.environ.get("TERM", "not set")

@@ -66,8 +66,8 @@ def list_(names: tuple[str, ...], graph: str | None, as_json: bool) -> None:  # 
         drawn = {"mermaid": mermaid, "dot": dot}[graph]
         click.echo(drawn([s.drill for s in standings], {s.drill.id: s.state.value for s in standings}))
         return
+    from tensordrill.ui.console import make_console
     from tensordrill.ui.drill_map import drill_map
-    from tensordrill.ui.screen import make_console
 
     console = make_console()
     for part in drill_map(standings, day, console):
@@ -92,7 +92,7 @@ def check(names: tuple[str, ...], seeds: int, jobs: int | None, as_json: bool) -
     from tensordrill.app import App
     from tensordrill.app.checking import check as certify
     from tensordrill.app.checking import default_jobs
-    from tensordrill.ui.screen import make_console
+    from tensordrill.ui.console import make_console
 
     if seeds < 1 or (jobs is not None and jobs < 1):
         raise UsageError("--seeds and --jobs take numbers from 1.")

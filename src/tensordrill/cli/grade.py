@@ -61,13 +61,12 @@ def _one(name: str, seed: int, level: int, answer: str, *, as_json: bool) -> Non
         return
     from rich.text import Text
 
+    from tensordrill.ui.console import make_console
+    from tensordrill.ui.layout import Sheet
     from tensordrill.ui.rendering import counterexample, steps
-    from tensordrill.ui.screen import make_console
 
-    console = make_console()
-    console.print(Text(f"{verdict.status}: {verdict.feedback}"))
-    for part in (*counterexample(verdict), *steps(verdict.steps)):
-        console.print(part)
+    said = Text(f"{verdict.status}: {verdict.feedback}")
+    make_console().print(Sheet([said, *counterexample(verdict), *steps(verdict.steps)]))
 
 
 def _batch(source: str) -> int:

@@ -24,18 +24,18 @@ def command(drill: str, seed: int | None, level: int, solution: bool, as_json: b
     seed = randbelow(10_000) if seed is None else checked_seed(seed)
     data = shown(found, seed, level)
     puzzle = found.puzzle(seed, level)
-    told, steps = None, None
+    told, steps, raised = None, None, None
     if solution:
         with Judge() as judge:
-            told, steps = solved(puzzle, judge), judge.steps(puzzle)
+            told, steps, raised = solved(puzzle, judge), judge.steps(puzzle), judge.raised(puzzle)
     if as_json:
         options.print_json(data | ({"solution": told} if told else {}))
         return
     from tensordrill.app.sitting import Asked, Solved
     from tensordrill.ui import rendering
-    from tensordrill.ui.screen import make_console
+    from tensordrill.ui.console import make_console
 
     console = make_console()
     console.print(rendering.puzzle(Asked(found, level, seed, puzzle), f"{found.id} · level {level} · seed {seed}"))
     if told:
-        console.print(rendering.solution(Solved(str(told["answer"]), puzzle.why, steps)))
+        console.print(rendering.solution(Solved(str(told["answer"]), puzzle.why, steps, raised, puzzle)))

@@ -12,7 +12,7 @@ def command() -> None:
     from rich.text import Text
 
     from tensordrill.app import App
-    from tensordrill.ui.screen import make_console
+    from tensordrill.ui.console import make_console
 
     with closing(App()) as app:
         summary = app.summary()

@@ -22,7 +22,7 @@ from tensordrill.judge.diagnosing import explain
 from tensordrill.judge.instances import Instance, instances
 from tensordrill.judge.process import Reply, Zygote, ZygoteDiedError
 from tensordrill.judge.sandbox import Limits
-from tensordrill.judge.showing import printable
+from tensordrill.judge.showing import printable, show
 from tensordrill.judge.values import BadReplyError, Observed, read_reply
 from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, Wrong
 
@@ -125,6 +125,11 @@ class Judge:
     def solution(self, puzzle: Puzzle) -> str:
         """The right answer as a learner would type it."""
         return puzzle.solution or typed(puzzle, self.certify(puzzle))[0]
+
+    def raised(self, puzzle: Puzzle) -> str | None:
+        """What torch says where the puzzle's own program raises; None where it does not."""
+        expected = self.certify(puzzle).expected
+        return show(expected[0]) if expected and expected[0].raised else None
 
     def wrong_answers(self, puzzle: Puzzle) -> list[str]:
         """Every wrong turn as a learner would type it."""

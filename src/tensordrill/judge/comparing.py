@@ -143,8 +143,8 @@ def _finite(number: complex) -> bool:
 
 def _difference_said(name: str, expected: Value, said: object, slack: float) -> Difference | None:
     answer = said_value(said)
-    want_shape, want = _flat(expected)
-    got_shape, got = _flat(answer)
+    want_shape, want = flat(expected)
+    got_shape, got = flat(answer)
     if want_shape is None or got_shape is None or want_shape != got_shape:
         if isinstance(expected, Items) and expected.kind == "tuple":
             sentence = f"{_capital(name)} has {len(want)} number{'s' * (len(want) != 1)}, and the answer {len(got)}."
@@ -204,7 +204,7 @@ def _rows(shape: tuple[int, ...], entries: Iterator[object]) -> object:
     return [_rows(shape[1:], entries) for _ in range(shape[0])] if shape else next(entries)
 
 
-def _flat(value: Value) -> tuple[tuple[int, ...] | None, list[object]]:
+def flat(value: Value) -> tuple[tuple[int, ...] | None, list[object]]:
     """The shape (None where rows differ in length) and the entries of a tensor, a number, or nested lists of them."""
     match value:
         case TensorValue():
@@ -212,9 +212,9 @@ def _flat(value: Value) -> tuple[tuple[int, ...] | None, list[object]]:
         case Scalar():
             return (), [value.value]
         case Items():
-            parts = [_flat(item) for item in value.items]
+            parts = [flat(item) for item in value.items]
             shapes = [shape for shape, _ in parts]
-            entries = [entry for _, flat in parts for entry in flat]
+            entries = [entry for _, inner in parts for entry in inner]
             if None in shapes or any(a != b for a, b in pairwise(shapes)):
                 return None, entries
             return (len(parts), *((shapes[0] if shapes else None) or ())), entries

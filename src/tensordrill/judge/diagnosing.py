@@ -7,7 +7,7 @@ from tensordrill.domain import Status, Verdict
 from tensordrill.judge import generic
 from tensordrill.judge.comparing import Difference, said_by, said_value
 from tensordrill.judge.instances import Instance
-from tensordrill.judge.showing import show, show_cells, show_value
+from tensordrill.judge.showing import named, show_cells, show_said
 from tensordrill.judge.values import Observed, Raised, TensorValue
 from tensordrill.puzzles import Answer, Puzzle, Said, Turn
 
@@ -32,14 +32,14 @@ def explain(
     )
     mistake = turn.because if turn else None
     if isinstance(got, Said):
-        shown_expected = puzzle.spoken(said_by(expected[i]).value) or show(expected[i], difference.where)
-        shown_got = puzzle.spoken(got.value) or show_value(said_value(got.value), difference.cells)
-        shown_got = "error" if got.error else shown_got
+        shown_expected, shown_got = show_said(expected[i], said_value(got.value), difference)
+        shown_expected = puzzle.spoken(said_by(expected[i]).value) or shown_expected
+        shown_got = "error" if got.error else puzzle.spoken(got.value) or shown_got
         sentence = "Another one is true." if puzzle.face.choices else difference.sentence
     else:
         if not mistake:
             mistake = generic.find(expected, got, puzzle.face.output, [one.sizes for one in instances])
-        shown_expected, shown_got = show_cells(expected[i], got[i], difference)
+        shown_expected, shown_got = show_cells(expected[i], got[i], difference, _axes(puzzle, difference))
         sentence = _sentence(puzzle, answer, instances[i], difference, got[i].raised)
     return Verdict(
         status=status,
@@ -48,6 +48,11 @@ def explain(
         expected=shown_expected,
         got=shown_got,
     )
+
+
+def _axes(puzzle: Puzzle, difference: Difference) -> Sequence[str] | None:
+    """The names of the axes of what differs, where the puzzle has names for them and the answer has all of them."""
+    return puzzle.face.output if difference.status is not Status.WRONG_SHAPE else None
 
 
 def _sentence(puzzle: Puzzle, answer: Answer, instance: Instance, difference: Difference, raised: Raised | None) -> str:
@@ -62,7 +67,6 @@ def _sentence(puzzle: Puzzle, answer: Answer, instance: Instance, difference: Di
     output, wanted, came = puzzle.face.output, difference.expected, difference.got
     if difference.status is not Status.WRONG_SHAPE or output is None:
         return difference.sentence
-    if isinstance(wanted, TensorValue) and isinstance(came, TensorValue) and len(output) == len(wanted.shape):
-        named = ", ".join(f"{axis} {size}" for axis, size in zip(output, wanted.shape, strict=True))
-        return f"Your result has shape {came.shape}; it should be ({named})."
+    if isinstance(wanted, TensorValue) and isinstance(came, TensorValue) and (names := named(wanted.shape, output)):
+        return f"Your result has shape {came.shape}; it should be ({names})."
     return difference.sentence

@@ -1,10 +1,14 @@
-"""A program's steps as text: the shape after each, or the gradients as they come back. No line is wider than WIDEST."""
+"""A program's steps as text: the shape after each, the gradients as they come back, or the memory behind its tensors.
+
+No line is wider than WIDEST.
+"""
 
 from collections.abc import Iterator
 
-from tensordrill.judge.showing import nested
+from tensordrill.judge.memory import strips
+from tensordrill.judge.showing import cut, nested
 from tensordrill.judge.values import Items, Observed, Scalar, TensorValue, Value
-from tensordrill.puzzles import Trace
+from tensordrill.puzzles import Seen, Trace
 
 WIDEST = 60  # columns of a line
 _LABEL = 42  # columns of a label beside a gradient
@@ -24,7 +28,7 @@ def shapes(trace: Trace, observed: Observed, mistaken: tuple[Trace, Observed] | 
         beside[-1] = f"  you: {their_end}"
     wide = max((len(shape) for _, shape in steps), default=0)
     left = WIDEST - 2 - wide - max(map(len, beside), default=0)
-    labels = [_cut(trace.labels[number], left) for number, _ in steps]
+    labels = [cut(trace.labels[number], left) for number, _ in steps]
     width = max(map(len, labels), default=0)
     rows = zip(labels, steps, beside, strict=True)
     return "\n".join(f"{label:<{width}}  {shape:<{wide}}{mark}".rstrip() for label, (_, shape), mark in rows)
@@ -32,7 +36,15 @@ def shapes(trace: Trace, observed: Observed, mistaken: tuple[Trace, Observed] | 
 
 def said(trace: Trace, observed: Observed, mistaken: tuple[Trace, Observed] | None) -> str:
     """The steps of a trace that has run; where it shows shapes, with those of a mistake beside them."""
-    return gradients(trace, observed) if trace.gradients else shapes(trace, observed, mistaken)
+    match trace.of:
+        case Seen.SHAPES:
+            return shapes(trace, observed, mistaken)
+        case Seen.GRADIENTS:
+            return gradients(trace, observed)
+        case Seen.MEMORY:
+            return strips(
+                ((trace.labels[n], value) for n, value in _pairs(observed) if n is not None and n >= 0), WIDEST
+            )
 
 
 def _shapes(trace: Trace, observed: Observed) -> tuple[list[Step], str]:
@@ -72,12 +84,12 @@ def gradients(trace: Trace, observed: Observed) -> str:
     nodes = [number for number, value in rows if isinstance(value, TensorValue)]
     if not nodes:
         return ""
-    width = max((len(_cut(trace.labels[number])) for number in nodes), default=0)
+    width = max((len(cut(trace.labels[number], _LABEL)) for number in nodes), default=0)
     for number, value in rows:
         if number < 0:
             lines.append(RAISES)
         elif isinstance(value, TensorValue):
-            label, grid = _cut(trace.labels[number]), nested(value)
+            label, grid = cut(trace.labels[number], _LABEL), nested(value)
             inline = " ".join(grid.split())
             if width + len(inline) + 4 <= WIDEST:
                 lines.append(f"  {label:<{width}}  {inline}")
@@ -94,7 +106,3 @@ def _pairs(observed: Observed) -> Iterator[tuple[int | None, Value]]:
             match pair:
                 case Items(items=(Scalar(value=int() | None as number), value)):
                     yield number, value
-
-
-def _cut(label: str, columns: int = _LABEL) -> str:
-    return label if len(label) <= columns else f"{label[: columns - 1]}…"

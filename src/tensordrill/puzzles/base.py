@@ -4,6 +4,7 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from functools import cached_property
 from hashlib import sha256
 from inspect import cleandoc
@@ -85,16 +86,21 @@ class Said:
 Answer = Program | Said
 
 
+class Seen(StrEnum):
+    """What a trace sees of the tensors of a program."""
+
+    SHAPES = "shapes"
+    GRADIENTS = "gradients"  # those that come back to them
+    MEMORY = "memory"  # where their entries lie
+
+
 @dataclass(frozen=True)
 class Trace:
-    """A program that observes its steps, as pairs of a number and what was seen there, with a label for each number.
-
-    What is seen is a shape; with `gradients`, a gradient that comes back.
-    """
+    """A program that observes its steps, as pairs of a number and what was seen there, with a label for each number."""
 
     program: Program
     labels: tuple[str, ...]
-    gradients: bool
+    of: Seen
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-from tensordrill.puzzles.base import Answer, Edit, Face, Program, Puzzle, Said, Setting, Trace, Wrong, dedent
+from tensordrill.puzzles.base import Answer, Edit, Face, Program, Puzzle, Said, Seen, Setting, Trace, Wrong, dedent
 from tensordrill.puzzles.literal import prediction, read_shape, read_value
 from tensordrill.puzzles.tracing import trace
 
@@ -14,7 +14,8 @@ class Prediction(Puzzle):
     """A program, and the expression that is asked for after it has run.
 
     A wrong turn is an expression in the same program, an `Edit` of the program, or the word `error`.
-    With `can_fail`, raising is a possible answer, and the prompt says so.
+    With `can_fail`, raising is a possible answer, and the prompt says so. With `memory`, where the entries of its
+    tensors lie in memory is what explains it.
     """
 
     predicts = True
@@ -22,6 +23,7 @@ class Prediction(Puzzle):
     ask: str
     prompt: str = ""
     can_fail: bool = False
+    memory: bool = False
 
     default_prompt: ClassVar[str]
     how: ClassVar[str]
@@ -55,6 +57,15 @@ class Prediction(Puzzle):
     def reference(self) -> Program:
         return self._observed(self._source, self.ask)
 
+    def traced(self, wrong: Wrong | Edit | None = None) -> Trace | None:
+        if not self.memory:
+            return self._traced(wrong)
+        return None if wrong else trace(self._source, self.ask, Seen.MEMORY)
+
+    def _traced(self, wrong: Wrong | Edit | None) -> Trace | None:
+        del wrong
+        return None
+
     def mutant(self, wrong: Wrong | Edit) -> Answer:
         if isinstance(wrong, Edit):
             return self._observed(wrong.apply(self._source), self.ask)
@@ -77,14 +88,14 @@ class PredictShape(Prediction):
     def read(self, text: str) -> Said:
         return prediction(read_shape, text, may_raise=self.may_raise)
 
-    def traced(self, wrong: Wrong | Edit | None = None) -> Trace | None:
+    def _traced(self, wrong: Wrong | Edit | None) -> Trace | None:
         match wrong:
             case Edit():
-                return trace(wrong.apply(self._source), self.ask, gradients=False)
+                return trace(wrong.apply(self._source), self.ask, Seen.SHAPES)
             case Wrong(answer=str() as expression) if expression != "error":
-                return trace(self._source, expression, gradients=False)
+                return trace(self._source, expression, Seen.SHAPES)
             case None:
-                return trace(self._source, self.ask, gradients=False)
+                return trace(self._source, self.ask, Seen.SHAPES)
         return None
 
     def _observed(self, source: str, expression: str) -> Program:
@@ -103,7 +114,7 @@ class PredictValue(Prediction):
     def read(self, text: str) -> Said:
         return prediction(read_value, text, may_raise=self.may_raise)
 
-    def traced(self, wrong: Wrong | Edit | None = None) -> Trace | None:
+    def _traced(self, wrong: Wrong | Edit | None) -> Trace | None:
         if wrong or ".grad" not in self.ask or "backward(" not in self._source:
             return None
-        return trace(self._source, self.ask, gradients=True)
+        return trace(self._source, self.ask, Seen.GRADIENTS)

@@ -1,9 +1,10 @@
-"""A program that records its own steps: what each expression gives, or what gradient comes back to it."""
+"""A program that records its own steps: what each expression gives, what gradient comes back, what lies where."""
 
 import ast
 
-from tensordrill.puzzles.base import Program, Trace
+from tensordrill.puzzles.base import Program, Seen, Trace
 
+MOST_CELLS = 24  # of a memory that is drawn
 # Every evaluated step by its number, with its shape, or how many there are and the first one's shape; None for what
 # is no tensor, and for a program that raises.
 _SHAPES = """
@@ -37,20 +38,48 @@ def _mark(number, value):
     _steps.append((number, None))
     return value
 """
+# Every tensor by its number, as (which memory, shape, strides, offset, the entries that the memory holds in the end,
+# how many it holds). All are kept until then: memory that is freed could be given to the next.
+_MEMORY = f"""
+_made, _steps = {{}}, []
+def _step(number, value):
+    _made[number] = value
+    return value
+def _each(numbers, values):
+    values = list(values)
+    for number, value in zip(numbers, values):
+        _step(number, value)
+    return values
+def _end(value):
+    pass
+def _seen():
+    memories = []
+    for number, value in _made.items():
+        if isinstance(value, torch.Tensor) and value.layout is torch.strided and value.device.type == "cpu":
+            storage = value.untyped_storage()
+            if (key := (storage.data_ptr(), value.dtype)) not in memories:
+                memories.append(key)
+            size = storage.nbytes() // value.element_size()
+            held = value.detach().as_strided((min(size, {MOST_CELLS}),), (1,), 0)
+            told = tuple(value.shape), value.stride(), value.storage_offset(), held, size
+            _steps.append((number, (memories.index(key), *told)))
+    return _steps
+"""
+_RECORDERS = {Seen.SHAPES: _SHAPES, Seen.GRADIENTS: _GRADIENTS, Seen.MEMORY: _MEMORY}
 _BACKWARD = ("backward", "grad")
 _TRANSPOSES = ("T", "mT", "H", "mH")
 _MODULES = ("torch", "F", "nn", "np", "math", "einops")
 
 
-def trace(source: str, ask: str, *, gradients: bool) -> Trace:
+def trace(source: str, ask: str, of: Seen) -> Trace:
     """The source and then `ask`, watched. Raises SyntaxError where they are not Python."""
     whole = f"{source}\n_end({ask})"
-    watcher = _Watcher(whole)
+    watcher = _MemoryWatcher(whole) if of is Seen.MEMORY else _Watcher(whole)
     tree = ast.fix_missing_locations(watcher.visit(ast.parse(whole)))
     body = ast.unparse(tree).replace("\n", "\n    ")
-    recorder = _GRADIENTS if gradients else _SHAPES
-    code = f"{recorder}\ntry:\n    {body}\nexcept Exception:\n    _steps.append((-1, None))"
-    return Trace(Program(code, (("the steps", "_steps"),)), tuple(watcher.labels), gradients)
+    code = f"{_RECORDERS[of]}\ntry:\n    {body}\nexcept Exception:\n    _steps.append((-1, None))"
+    steps = "_seen()" if of is Seen.MEMORY else "_steps"
+    return Trace(Program(code, (("the steps", steps),)), tuple(watcher.labels), of)
 
 
 class _Watcher(ast.NodeTransformer):
@@ -126,11 +155,11 @@ class _Watcher(ast.NodeTransformer):
             return self._assigned[node]
         if isinstance(node, ast.Call):
             if isinstance(node.func, ast.Attribute) and _computed(node.func.value):
-                text = f"….{node.func.attr}{self._raw(node)[len(self._raw(node.func)) :]}"
+                text = f"...{node.func.attr}{self._raw(node)[len(self._raw(node.func)) :]}"
         elif isinstance(node, ast.Attribute) and _computed(node.value):
-            text = f"….{node.attr}"
+            text = f"...{node.attr}"
         elif isinstance(node, ast.Subscript) and _computed(node.value):
-            text = f"…[{self._text(node.slice)}]"
+            text = f"...[{self._text(node.slice)}]"
         text = " ".join(text.split())
         return f"{self._assigned[node]} = {text}" if node in self._assigned else text
 
@@ -139,6 +168,37 @@ class _Watcher(ast.NodeTransformer):
 
     def _raw(self, node: ast.expr) -> str:
         return ast.get_source_segment(self._source, node) or ast.unparse(node)
+
+
+class _MemoryWatcher(_Watcher):
+    """Wraps what is given a name, and what is written to without one: other steps say nothing about memory."""
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        match node.targets:
+            case [ast.Name() as name, *_]:
+                made = self._text(node.value)
+                label = f"{name.id} = {made}" if _takes_names(node.value) else name.id
+                node.value = _wrapped("_step", self._number(label), node.value)
+            case [ast.Tuple(elts=names)] if all(isinstance(name, ast.Name) for name in names):
+                numbers: list[ast.expr] = [ast.Constant(self._number(self._text(name))) for name in names]
+                node.value = ast.Call(ast.Name("_each", ast.Load()), [ast.List(numbers, ast.Load()), node.value], [])
+            case [target]:
+                self._written(target)
+        return node
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.AST:
+        self._written(node.target)
+        return node
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        match node.value:
+            case ast.Call(func=ast.Attribute(value=owner) as method) if _computed(owner):
+                method.value = _wrapped("_step", self._number(self._text(owner)), owner)
+        return node
+
+    def _written(self, target: ast.expr) -> None:
+        if isinstance(target, ast.Subscript) and _computed(target.value):
+            target.value = _wrapped("_step", self._number(self._text(target.value)), target.value)
 
 
 def _takes_names(node: ast.expr) -> bool:

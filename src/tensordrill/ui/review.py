@@ -52,6 +52,7 @@ class _Loop:
     def __init__(self, sitting: Sitting, screen: Screen, today: date) -> None:
         self.sitting = sitting
         self.screen = screen
+        self.plain = screen.plain
         self.today = today
         self.started = False
         self.given = ""  # what the next answer begins with
@@ -109,13 +110,13 @@ class _Loop:
                 hint = self.sitting.hint()
                 self._say(rendering.Prose(f"Hint: {hint}") if hint else Text("There are no more hints."))
             case ":solution":
-                self._say(rendering.solution(self.sitting.reveal()))
+                self._say(rendering.solution(self.sitting.reveal(), plain=self.plain))
                 self.pause()
             case ":edit":
                 self.given = self.sitting.answered.text if self.sitting.answered else ""
             case ":explain":
                 if explained := self.sitting.explanation():
-                    self._say(rendering.solution(explained))
+                    self._say(rendering.solution(explained, plain=self.plain))
             case ":undo":
                 self._undo()
             case ":report":
@@ -129,7 +130,8 @@ class _Loop:
             self._say(Text("torch is still loading; a moment…", style="dim"))
         with self.screen.waiting("torch is still loading…" if loading else "running it…"):
             answered = self.sitting.answer(text)
-        self._say(rendering.verdict_on(answered, self.today, predicted=self._asked().puzzle.predicts))
+        predicted = self._asked().puzzle.predicts
+        self._say(rendering.verdict_on(answered, self.today, predicted=predicted, plain=self.plain))
         if answered.replaced:
             self._show_puzzle()
         elif self.sitting.session.phase is Phase.ASKING and answered.verdict.status is not Status.UNPARSABLE:
@@ -148,8 +150,8 @@ class _Loop:
         self._say(Text("New. First a solved one; then it is your turn.", style="dim"))
         with self.screen.waiting("preparing an example…"):
             asked, solved = self.sitting.example()
-        self._say(rendering.puzzle(asked, f"example · {asked.drill.title}"))
-        self._say(rendering.solution(solved))
+        self._say(rendering.puzzle(asked, f"example · {asked.drill.title}", plain=self.plain))
+        self._say(rendering.solution(solved, plain=self.plain))
         self.pause()
         self.sitting.example_read()
 
@@ -174,7 +176,7 @@ class _Loop:
             facts.append("practice")
         elif session.current and session.current.again:
             facts.append("once more")
-        self._say(rendering.puzzle(asked, " · ".join(facts)))
+        self._say(rendering.puzzle(asked, " · ".join(facts), plain=self.plain))
         self.below = 0
 
     def _keep_in_view(self) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from rich.console import Console
 
 from tensordrill.puzzles import Face
+from tensordrill.ui.console import make_console
 
 PATIENCE_S = 0.15  # what takes longer shows that it is being done
 
@@ -39,11 +40,14 @@ class Screen:
     """A console to print on and a reader to ask.
 
     `interactive`: somebody sits there, who needs time to read. `edits`: the reader can take up an earlier answer, and
-    shows by itself which commands work.
+    shows by itself which commands work. `plain`: linear text, in words.
     """
 
-    def __init__(self, console: Console, reader: Reader, *, interactive: bool, edits: bool = False) -> None:
+    def __init__(
+        self, console: Console, reader: Reader, *, interactive: bool, edits: bool = False, plain: bool = False
+    ) -> None:
         self.console = console
+        self.plain = plain
         self.interactive = interactive
         self.edits = edits
         self._reader = reader
@@ -64,22 +68,7 @@ def open_screen(*, plain: bool = False, keys: str = "emacs") -> Screen:
         from tensordrill.ui.editing import EditingReader  # noqa: PLC0415 -- prompt_toolkit costs 0.2 s; pipes do without
 
         return Screen(console, EditingReader(vi=keys == "vi"), interactive=True, edits=True)
-    return Screen(console, LineReader(console), interactive=interactive)
-
-
-def make_console(*, stderr: bool = False, plain: bool = False) -> Console:
-    """A console that never fails on a character: what the terminal cannot show becomes a question mark."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="replace")
-    return Console(
-        stderr=stderr,
-        highlight=False,
-        soft_wrap=False,
-        emoji=False,
-        color_system=None if plain else "auto",
-        force_terminal=False if plain else None,
-    )
+    return Screen(console, LineReader(console), interactive=interactive, plain=plain)
 
 
 class LineReader:
