@@ -170,6 +170,12 @@ class Sitting:
         self.session = self.session.shown()
         return solved
 
+    def give_up(self) -> None:
+        """The learner does not know: recorded as if the solution had been asked for, without working it out."""
+        self._stop_clock()
+        self._record(EventType.SHOWN, "", None)
+        self.session = self.session.shown()
+
     def explanation(self) -> Solved:
         """The solution with its reason, after the puzzle is over."""
         return self._solution(self._asked.puzzle)
