@@ -17,6 +17,7 @@ from tensordrill.schedule import State, next_due, plan, replay, state, study_day
 from tensordrill.session import Item, Session
 
 if TYPE_CHECKING:
+    from tensordrill.app.placing import Placing
     from tensordrill.app.sitting import Sitting
     from tensordrill.report.progress import Summary
     from tensordrill.store import Store
@@ -73,6 +74,12 @@ class App:
         levels = {drill.id: cards[drill.id].level if drill.id in cards else 1 for drill in chosen}
         items = [self._item(drill.id, levels[drill.id]) for drill in islice(cycle(chosen), count)]
         return self._sit(Session.begin(Mode.PRACTICE, items))
+
+    def placement(self) -> "Placing":
+        """A placement: the one that was begun in the last days, or a new one."""
+        from tensordrill.app.placing import Placing  # noqa: PLC0415 -- as in `_sit`
+
+        return Placing(catalog=self.catalog, store=self.store, now=clock.now, sit=self._sit)
 
     def standings(self, names: Sequence[str] = ()) -> list[Standing]:
         """Every drill of those tracks, with its state."""

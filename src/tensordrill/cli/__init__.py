@@ -15,6 +15,7 @@ from tensordrill.errors import ExitCode, TensordrillError
 _COMMANDS = {
     "today": "The daily review.",
     "practice": "Free practice; it never rates or postpones a drill.",
+    "placement": "Find out what you know already.",
     "drills": "List the drills, or check them.",
     "show": "Show a puzzle.",
     "grade": "Judge an answer.",
