@@ -7,16 +7,17 @@ than listed because there are far too many. A set of states is an integer with a
 NumPy, and is exact, so that every machine concludes the same.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from hashlib import sha256
 from math import log2
+from operator import and_
 from random import Random
 
-# The prior. A drill's difficulty is the longest chain that leads to it, as a share of the longest of all. Known is
-# what a learner is able to do whose prerequisites are known. `benchmarks/placement.py` shows what these numbers do.
+# The prior. A drill's difficulty is the longest chain that leads to it, as a share of the longest of all. A learner
+# knows what they are able to do and whose prerequisites they know. `benchmarks/placement.py` shows what comes of it.
 STATES = 4096
 ABILITY = (-0.5, 1.7)  # the least learner knows nothing, the most knows everything
 TRACK_SPREAD = 0.8  # how far ability in a track may lie from that overall
@@ -129,28 +130,30 @@ def track_of(drill: str) -> str:
 
 @lru_cache(maxsize=1)
 def _drawn(catalog: tuple[tuple[str, tuple[str, ...]], ...]) -> Belief:
-    columns: dict[str, list[str]] = {drill: [] for drill, _ in catalog}
-    for state in _states(dict(catalog)):
-        for drill, column in columns.items():
-            column.append("1" if state[drill] else "0")
-    return Belief({drill: int("".join(column), 2) for drill, column in columns.items()}, {1: 2**STATES - 1})
-
-
-def _states(after: Mapping[str, Sequence[str]]) -> Iterator[dict[str, bool]]:
-    """The states, the same for the same catalog: `Random.random` never changes for a seed."""
-    draw = Random(sha256(repr(after).encode()).digest()).random  # noqa: S311 -- repeatability is what is wanted
+    """The prior of a catalog, the same everywhere: what `Random.random` gives for a seed never changes."""
+    after = dict(catalog)
+    draw = Random(sha256(repr(catalog).encode()).digest()).random  # noqa: S311 -- repeatability is what is wanted
     depth, place = depths(after), tracks(after)
     deepest = max(depth.values(), default=0) or 1
-    difficulty = {d: depth[d] / deepest + TRACK_STEP * place[track_of(d)] / len(place) for d in depth}
     least, most = ABILITY
-    for _ in range(STATES):
-        overall = least + (most - least) * draw()
-        ability = {t: least - 1 if draw() < UNMET else overall + TRACK_SPREAD * (2 * draw() - 1) for t in place}
-        state: dict[str, bool] = {}
-        for drill, hard in difficulty.items():
-            able = ability[track_of(drill)] > hard + NOISE * (draw() - draw())
-            state[drill] = (able and all(state[before] for before in after[drill])) != (draw() < EXCEPTION)
-        yield state
+    overall = [least + (most - least) * draw() for _ in range(STATES)]
+    ability = {
+        track: [least - 1 if draw() < UNMET else mean + TRACK_SPREAD * (2 * draw() - 1) for mean in overall]
+        for track in place
+    }
+    everyone = 2**STATES - 1
+    sets: dict[str, int] = {}
+    for drill in depth:
+        difficulty = depth[drill] / deepest + TRACK_STEP * place[track_of(drill)] / len(place)
+        able = _set(mean > difficulty + NOISE * (draw() - draw()) for mean in ability[track_of(drill)])
+        ready = reduce(and_, (sets[before] for before in after[drill]), everyone)
+        sets[drill] = (able & ready) ^ _set(draw() < EXCEPTION for _ in range(STATES))
+    return Belief({drill: sets[drill] for drill in after}, {1: everyone})
+
+
+def _set(states: Iterable[bool]) -> int:
+    """The set of those states for which it is so."""
+    return int("".join("1" if state else "0" for state in states), 2)
 
 
 def _entropy(p: float) -> float:

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator
 from datetime import date
 
 from rich.console import RenderableType
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from tensordrill.app.placing import Placing
@@ -175,8 +175,10 @@ class _Loop:
             head = Text.assemble((f"{track:<{width}}", "bold"), f"  {', '.join(counts) or 'in review already'}")
             yield head
             if held and rest:
-                yield Padding(_names("known", held), (0, 2))
-                yield Padding(_names("to learn", rest), (0, 2))
+                names = Table.grid(padding=(0, 1))
+                names.add_row(Text("  known", style="dim"), _names(held))
+                names.add_row(Text("  to learn", style="dim"), _names(rest))
+                yield names
 
     def _place(self, known: Collection[str]) -> None:
         if not known:
@@ -195,8 +197,8 @@ class _Loop:
         self.screen.console.print(what)
 
 
-def _names(label: str, drills: Iterable[str]) -> Text:
-    return Text.assemble((label, "dim"), f" {', '.join(drill.partition('.')[2] for drill in drills)}")
+def _names(drills: Iterable[str]) -> Text:
+    return Text(", ".join(drill.partition(".")[2] for drill in drills), overflow="fold")
 
 
 def _count(number: int, what: str) -> str:
