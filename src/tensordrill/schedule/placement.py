@@ -14,7 +14,8 @@ from tensordrill.schedule.knowledge import Belief, Outcome, depths, prior, track
 MOST_PUZZLES = 15
 OPEN_TRACKS = 3  # tracks that may be asked about at first; each solved puzzle, or track that has begun, opens one more
 LEAST_CHANCE = 0.2  # what is less probably known than this is not asked: it would only discourage
-LEAST_BITS = 0.014  # what tells less than this about each drill, on average, is not worth a puzzle
+LEAST_BITS = 1.0  # what tells less than this about all drills together is not worth a puzzle
+FEW = 70  # where fewer drills are to be placed than these, proportionally less is worth one
 SURE = 0.02  # what is known, or not, up to this much doubt is not worth learning about
 HELD = 0.7  # how probably a drill must be known to be held to be known
 
@@ -57,8 +58,9 @@ class Placement:
         doubtful = [drill for drill in self.open if SURE < self.belief.known[drill] < 1 - SURE]
         # Rounded, so that the last bit of a logarithm, which machines may differ in, decides nothing.
         told = {drill: round(self.belief.information(drill, doubtful), 6) for drill in self._askable()}
+        enough = LEAST_BITS * min(len(self.open) / FEW, 1)
         best = max(told, key=told.__getitem__, default=None)
-        return best if best is not None and told[best] >= LEAST_BITS * len(self.open) else None
+        return best if best is not None and told[best] >= enough else None
 
     @property
     def open(self) -> list[str]:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.schedule.knowledge import Outcome, depths, track_of
-from tensordrill.schedule.placement import A_DAY, FIRST_DAYS, LAST_DAYS, MOST_PUZZLES, Placement
+from tensordrill.schedule.placement import A_DAY, FIRST_DAYS, MOST_PUZZLES, Placement
 
 RIGHT, WRONG, UNSURE = Outcome.RIGHT, Outcome.WRONG, Outcome.UNSURE
 CHAIN = {"a.one": (), "a.two": ("a.one",), "a.three": ("a.two",), "a.four": ("a.three",), "b.one": ()}
@@ -97,7 +97,7 @@ def test_an_expert_is_past_permute_and_trace_within_five_puzzles(catalog: Catalo
 @pytest.mark.parametrize(
     ("kind", "floor", "falsely"),
     [
-        ("expert", 0.97, 0.0),
+        ("expert", 0.93, 0.0),
         ("engineer", 0.85, 0.06),
         ("einsum_only", 0.90, 0.08),
         ("einops_only", 0.90, 0.06),
@@ -153,7 +153,9 @@ def test_not_too_many_come_back_on_a_day(catalog: Catalog) -> None:
     days = placement.stabilities(catalog)
     assert set(Counter(days.values()).values()) <= set(range(1, A_DAY + 1))
     assert min(days.values()) == FIRST_DAYS
-    assert max(days.values()) < LAST_DAYS
+    assert max(days.values()) <= FIRST_DAYS + len(catalog) // A_DAY, (
+        "with no evidence there is no reason to wait longer"
+    )
 
 
 @st.composite
