@@ -84,13 +84,15 @@ def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> Non
     assert not imported & HEAVY
 
 
-@pytest.mark.parametrize("command", ["today", "practice", "drills", "drills check", "show", "grade", "stats", "export"])
+@pytest.mark.parametrize(
+    "command", ["today", "practice", "placement", "drills", "drills check", "show", "grade", "stats", "export"]
+)
 def test_the_help_of_a_command_pays_for_neither_torch_nor_the_database(command: str, tmp_path: Path) -> None:
     assert not modules(RUN, *command.split(), "--help", tmp_path=tmp_path) & (PROMPT | {"sqlalchemy"})
 
 
 @pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
-@pytest.mark.parametrize("command", ["today", "practice"])
+@pytest.mark.parametrize("command", ["today", "practice", "placement"])
 def test_the_first_prompt_waits_for_neither_torch_nor_alembic(command: str, *, terminal: bool, tmp_path: Path) -> None:
     Store.open(paths.database()).close()
     imported = modules(AT_PROMPT, command, terminal=terminal, tmp_path=tmp_path)

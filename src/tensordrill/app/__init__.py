@@ -19,6 +19,7 @@ from tensordrill.session import Item, Session
 
 if TYPE_CHECKING:
     from tensordrill.app.closing import Closing
+    from tensordrill.app.placing import Placing
     from tensordrill.app.sitting import Sitting
     from tensordrill.report.progress import Summary
     from tensordrill.store import Store
@@ -123,6 +124,12 @@ class App:
             open_ended=self.open_ended,
             day=day,
         )
+
+    def placement(self) -> "Placing":
+        """A placement: the one that was begun in the last days, or a new one."""
+        from tensordrill.app.placing import Placing  # noqa: PLC0415 -- as in `_sit`
+
+        return Placing(catalog=self.catalog, store=self.store, now=clock.now, sit=self._sit, settings=self.settings)
 
     def standings(self, names: Sequence[str] = ()) -> list[Standing]:
         """Every drill of those tracks, with its state."""

@@ -211,6 +211,12 @@ class Sitting:
         self.finished = self._asked
         return solved
 
+    def give_up(self) -> None:
+        """The learner does not know: recorded as if the solution had been asked for, without working it out."""
+        self._stop_clock()
+        self._record(EventType.SHOWN, "", None)
+        self.session = self.session.shown()
+
     def explanation(self) -> Solved | None:
         """The solution and its reason of the last puzzle that was solved or shown; None where there is none yet."""
         return self._solution(self.finished.puzzle) if self.finished else None

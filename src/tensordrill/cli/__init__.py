@@ -20,6 +20,7 @@ _COMMANDS = {
     "today": "The daily review.",
     "practice": "Free practice; it never rates or postpones a drill.",
     "daily": "The puzzle of the day, the same for everybody.",
+    "placement": "Find out what you know already.",
     "undo": "Take the last rating back.",
     "drills": "List the drills, or check them.",
     "show": "Show a puzzle.",

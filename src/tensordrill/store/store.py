@@ -1,7 +1,7 @@
 """The data file's one door: every read and every write of the learner's history."""
 
 import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from datetime import date
 from pathlib import Path
@@ -73,15 +73,28 @@ class Store:
         `write` gets the event's number and the drill's card as they are under the write lock, and returns the event
         and the card after it. Where it raises, nothing is written.
         """
+        [recorded] = self.record_each([drill], puzzle, lambda number, _, card: write(number, card))
+        return recorded
+
+    def record_each(
+        self,
+        drills: Iterable[str],
+        puzzle: PuzzleRecord,
+        write: Callable[[int, str, Card | None], tuple[Event, Card | None]],
+    ) -> list[tuple[Event, Card | None]]:
+        """Records an event of each of the drills, as `record` does, all in one transaction: all of them, or none."""
+        recorded = []
         with told(self.path), engine.writing(self._engine) as connection:
-            before = self._card(connection, drill)
-            number, order_ms = self._next(connection)
-            event, card = write(number, before)
             if connection.scalar(select(tables.puzzle.c.hash).where(tables.puzzle.c.hash == puzzle.hash)) is None:
                 connection.execute(insert(tables.puzzle), asdict(puzzle))
-            self._append(connection, event, order_ms)
-            self._put(connection, drill, before, card)
-        return event, card
+            for drill in drills:
+                before = self._card(connection, drill)
+                number, order_ms = self._next(connection)
+                event, card = write(number, drill, before)
+                self._append(connection, event, order_ms)
+                self._put(connection, drill, before, card)
+                recorded.append((event, card))
+        return recorded
 
     def undo(self, write: Callable[[int, Event], Event], rebuild: Callable[[Iterator[Event]], Card | None]) -> Event:
         """Takes back the last rating that stands, in one transaction, and returns the event that it was.
