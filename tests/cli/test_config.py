@@ -146,3 +146,10 @@ def test_a_session_obeys_them(run: "Run", sit: "Sit", exported: Callable[[], lis
     run("config", "--reset")
     [after] = exported()
     assert date.fromisoformat(after["due"]) == due, "history does not change with a setting"
+
+
+def test_without_new_drills_none_is_announced(run: "Run") -> None:
+    run("config", "new_per_day", "0")
+    done = run("today")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("Nothing is due.\n")

@@ -215,5 +215,4 @@ def test_it_fits_the_terminal(run: "Run", columns: int, tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError")  # the judge's part has its own tests, and takes seconds
     done = run("doctor", env={"COLUMNS": str(columns), "PYTHONPATH": str(tmp_path), "LC_ALL": "C", "TERM": "dumb"})
     assert "\x1b" not in done.stdout
-    long = [line for line in done.stdout.splitlines() if len(line) > columns and str(tmp_path)[:20] not in line]
-    assert not long
+    assert not [line for line in done.stdout.splitlines() if len(line) > columns and " " in line.strip()]

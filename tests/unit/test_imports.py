@@ -85,7 +85,11 @@ def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    "command", ["today", "practice", "placement", "drills", "drills check", "show", "grade", "stats", "export"]
+    "command",
+    [
+        *("today", "practice", "daily", "undo", "placement", "drills", "drills check", "show", "grade", "stats", "export"),
+        *("config", "doctor", "completion"),
+    ],
 )
 def test_the_help_of_a_command_pays_for_neither_torch_nor_the_database(command: str, tmp_path: Path) -> None:
     assert not modules(RUN, *command.split(), "--help", tmp_path=tmp_path) & (PROMPT | {"sqlalchemy"})
@@ -103,7 +107,7 @@ def test_the_first_prompt_waits_for_neither_torch_nor_alembic(command: str, *, t
 
 @pytest.mark.parametrize(
     "command",
-    ["drills", "stats", "export json", "show {drill}"],
+    ["drills", "stats", "export json", "show {drill}", "config", "config retention 0.8", "doctor"],
 )
 def test_looking_needs_no_torch(command: str, tmp_path: Path, catalog: dict[str, object]) -> None:
     Store.open(paths.database()).close()

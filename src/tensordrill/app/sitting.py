@@ -364,7 +364,7 @@ class Sitting:
         return recorded
 
 
-def take_back(store: Store, moment: datetime, settings: Settings) -> Event:
+def take_back(store: Store, moment: datetime, settings: Settings = DEFAULTS) -> Event:
     """Take the last rating back by an event of its own, and return the event that gave it."""
     offset = moment.utcoffset()
     assert offset is not None

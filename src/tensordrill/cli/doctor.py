@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 from itertools import chain
-from textwrap import fill
+from textwrap import TextWrapper
 from typing import TYPE_CHECKING
 
 import click
@@ -81,7 +81,9 @@ def _print_finding(finding: "Finding") -> None:
 
 def _wrapped(text: str, first: str, following: str, width: int) -> str:
     text = text if text.isprintable() else text.encode("unicode_escape").decode()
-    return fill(text, width, initial_indent=first, subsequent_indent=following, break_on_hyphens=False)
+    wrapper = TextWrapper(width, initial_indent=first, subsequent_indent=following)
+    wrapper.break_on_hyphens = wrapper.break_long_words = False  # a path stays whole, so that it can be copied
+    return wrapper.fill(text)
 
 
 def _print(line: str) -> None:
