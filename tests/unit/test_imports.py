@@ -87,7 +87,19 @@ def test_help_imports_nothing_heavy(arguments: list[str], tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     "command",
     [
-        *("today", "practice", "daily", "undo", "placement", "drills", "drills check", "show", "grade", "stats", "export"),
+        *(
+            "today",
+            "practice",
+            "daily",
+            "undo",
+            "placement",
+            "drills",
+            "drills check",
+            "show",
+            "grade",
+            "stats",
+            "export",
+        ),
         *("config", "doctor", "completion"),
     ],
 )

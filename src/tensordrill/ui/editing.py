@@ -9,7 +9,7 @@ from contextlib import suppress
 from prompt_toolkit import PromptSession
 from prompt_toolkit.application import get_app
 from prompt_toolkit.enums import EditingMode
-from prompt_toolkit.filters import Condition, has_completions
+from prompt_toolkit.filters import Condition, emacs_insert_mode, has_completions
 from prompt_toolkit.formatted_text import FormattedText
 from prompt_toolkit.history import DummyHistory, FileHistory, History, InMemoryHistory
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
@@ -106,6 +106,10 @@ class EditingReader:
         @bindings.add("c-j", filter=several)
         def _(event: KeyPressEvent) -> None:
             event.current_buffer.insert_text("\n" + _indent_after(event.current_buffer.document.text_before_cursor))
+
+        @bindings.add("c-x", "c-e", filter=emacs_insert_mode)
+        def _(event: KeyPressEvent) -> None:
+            event.current_buffer.open_in_editor(validate_and_handle=False)  # what it leaves is looked at first
 
         @bindings.add("tab", filter=several & at_indent)
         def _(event: KeyPressEvent) -> None:
