@@ -38,12 +38,20 @@ class Item:
 
 @dataclass(frozen=True)
 class Result:
-    """How an item ended. `alone` means right at the first answer, without a hint; a skipped one was not `judged`."""
+    """How an item ended.
+
+    `alone` means right at the first answer, without a hint; `missed` that an answer was wrong, or the solution shown.
+    One that was skipped is none of these.
+    """
 
     item: Item
     solved: bool
     alone: bool
-    judged: bool = True
+    missed: bool
+
+    @property
+    def judged(self) -> bool:
+        return self.solved or self.missed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,8 +123,7 @@ class Session:
             return self
         solved = self.phase is Phase.SOLVED
         alone = solved and self.attempts == 1 and not self.hints
-        judged = self.phase is not Phase.ASKING or self.missed
-        results = (*self.results, Result(self.current, solved, alone, judged))
+        results = (*self.results, Result(self.current, solved, alone, self.missed))
         waiting = self.waiting
         unfinished = self.missed or (self.current.again and solved and not alone)
         if self.mode is Mode.REVIEW and unfinished:

@@ -118,7 +118,8 @@ def test_a_missed_new_drill_comes_back_without_its_example() -> None:
 @pytest.mark.parametrize("mode", Mode)
 def test_results(mode: Mode, actions: list[str], *, solved: bool, alone: bool) -> None:
     over = played(session("a", mode=mode), *actions, "advanced")
-    assert over.results == (Result(Item("a", 1), solved, alone, judged=bool(actions)),)
+    missed = "shown" in actions or ("wrong" in actions and "replaced" not in actions)
+    assert over.results == (Result(Item("a", 1), solved, alone, missed),)
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_nothing_is_lost_whatever_is_done(mode: Mode, items: tuple[Item, ...], c
         result = here.results[-1]
         assert here.results[:-1] == before.results
         assert result == replace(result, item=before.current, solved=before.phase is Phase.SOLVED)
-        assert result.judged == (before.phase is not Phase.ASKING or before.missed) or before.phase is Phase.EXAMPLE
+        assert result.missed is before.missed
         assert not result.alone or (result.solved and before.attempts == 1 and not before.hints)
         if missed := mode is Mode.REVIEW and (
             before.missed or (before.current.again and result.solved and not result.alone)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from tensordrill.domain import Card
+from tensordrill.domain import Card, Mode
 from tensordrill.report.progress import streak
 from tensordrill.session import Session
 
@@ -44,12 +44,12 @@ def closing(
 ) -> Closing:
     """The end of a session on a study day. `due` counts the drills by the day on which they come due."""
     solved = [result for result in session.results if result.solved]
-    missed = dict.fromkeys(result.item.drill for result in session.results if not result.alone and result.judged)
+    missed = dict.fromkeys(result.item.drill for result in session.results if result.missed)
     tomorrow = due.get(day + timedelta(days=1), 0)
     return Closing(
         solved=len(solved),
         alone=sum(result.alone for result in solved),
-        left=session.left,
+        left=session.left if session.mode is Mode.REVIEW else 0,
         missed={name: cards[name].due if name in cards else None for name in missed},
         seconds=seconds,
         streak=streak(study_days, day),
@@ -63,7 +63,7 @@ def _suggestion(
     session: Session, cards: Mapping[str, Card], missed: Sequence[str], tomorrow: int, open_ended: Sequence[str]
 ) -> str:
     """The one thing that helps most now."""
-    if session.left:
+    if session.left and session.mode is Mode.REVIEW:
         return "`tensordrill today` goes on from here."
     hard = [name for name in missed if name in cards and cards[name].lapses >= LEECH]
     if hard:

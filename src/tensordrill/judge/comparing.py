@@ -235,7 +235,7 @@ def _labels(items: Items) -> Iterator[str]:
 def _count(name: str, wrong: int, total: int) -> str:
     if total == 1:
         return f"{_capital(name)} has another value."
-    return f"{_capital(name)} differs in {wrong} of {total} entries."
+    return f"{_capital(name)}: {wrong} of {total} entries differ."
 
 
 def _article(value: Value) -> str:

@@ -19,8 +19,9 @@ def closing(ended: Closing, today: date, screen: Screen) -> None:
         return
     counted = f"{ended.solved} solved, {ended.alone} of them alone at the first try" if ended.solved else "None solved"
     say(Text(f"{counted}, in {ended.seconds / 60:.0f} min. Every answer is kept."))
-    for name, due in ended.missed.items():
-        say(Text(f"Missed: {name}" + (f", back {when(due, today)}." if due else ".")))
+    for due in sorted({due or date.max for due in ended.missed.values()}):
+        names = ", ".join(name for name, returns in ended.missed.items() if (returns or date.max) == due)
+        say(Text(f"Missed: {names}" + (f"; back {when(due, today)}." if due < date.max else ".")))
     if ended.left:
         say(Text(f"{ended.left} left."))
     days = "1 day" if ended.streak == 1 else f"{ended.streak} days"
