@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
 
-.PHONY: help today install dev test check lint format types imports names certify bench clean
+.PHONY: help today install dev test check lint format types imports names placement certify bench clean
 
 help:  ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ certify: $(VENV)/dev  ## The long certification: every drill over 1,000 seeds
 
 bench: $(VENV)/dev  ## Measure, each figure beside a peer or a floor of the same run
 	$(BIN)/python benchmarks/bench.py
+
+placement: $(VENV)/dev  ## How well a placement finds out what simulated learners know
+	$(BIN)/python benchmarks/placement.py
 
 clean:  ## Remove the virtual environment and every cache
 	rm -rf $(VENV) build dist src/*.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
