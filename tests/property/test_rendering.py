@@ -13,8 +13,9 @@ from tensordrill.app.sitting import Asked, Feedback, Solved
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import MAX_LEVEL, Rating, Status, Verdict
 from tensordrill.ui import rendering
-from tensordrill.ui.console import THEME, Terminal
+from tensordrill.ui.console import Terminal, styles
 from tensordrill.ui.layout import Code, Heading, Prose, Sheet
+from tensordrill.ui.themes import PALETTES
 from tensordrill.ui.transliteration import to_ascii
 
 every_drill = pytest.mark.parametrize("name", list(built_in()))
@@ -32,7 +33,7 @@ def printed(
     console = Terminal(
         file=file,
         width=width,
-        theme=THEME,
+        theme=styles(PALETTES["auto"]),
         highlight=False,
         emoji=False,
         force_terminal=colour,

@@ -170,6 +170,19 @@ def test_without_colour(terminal: Start, catalog: Catalog, asked: Callable[[], P
     assert not colours(NO_COLOR="1")
 
 
+def test_a_theme(terminal: Start, home: Path) -> None:
+    home.mkdir()
+    found = {}
+    for theme in ("auto", "dark", "light"):
+        (home / "settings.toml").write_text(f'theme = "{theme}"\n')
+        here = terminal("practice", "hooks.patch", "--count", "1", COLORTERM="truecolor")
+        here.wait_for_prompt()
+        here.submit(":quit")
+        assert here.ended() == 0
+        found[theme] = here.colours()
+    assert found["auto"] != found["dark"] != found["light"]
+
+
 def test_a_dumb_terminal(terminal: Start, catalog: Catalog, asked: Callable[[], Puzzle], judge: Judge) -> None:
     here = terminal("practice", one_line(catalog), "--count", "2", TERM="dumb")
     here.wait_for_prompt()

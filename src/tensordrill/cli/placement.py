@@ -22,7 +22,7 @@ def command(*, plain: bool) -> None:
     from tensordrill.ui.screen import open_screen
 
     with closing(App()) as app, closing(app.placement()) as placing:
-        screen = open_screen(plain=plain, keys=app.settings.keys)
+        screen = open_screen(app.settings, plain=plain)
         if placing.over and not placing.placement.answers:
             screen.console.print(Text("Nothing is left to place: `tensordrill today` has all that is known."))
             return

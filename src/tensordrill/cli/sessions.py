@@ -38,7 +38,7 @@ def _play(
     sum_up: Callable[[App, Sitting, Screen], None] = _sum_up,
 ) -> None:
     with closing(App()) as app, closing(begin(app)) as sitting:
-        screen = open_screen(plain=plain, keys=app.settings.keys)
+        screen = open_screen(app.settings, plain=plain)
         if sitting.session.phase is Phase.OVER:
             endings.nothing_due(app.next_due(), app.day, app.open_ended, screen)
             return

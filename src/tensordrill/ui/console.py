@@ -9,10 +9,8 @@ from rich.segment import Segment
 from rich.text import Span, Text
 from rich.theme import Theme
 
+from tensordrill.ui.themes import PALETTES, Palette
 from tensordrill.ui.transliteration import FALLBACK, fitted
-
-# Colours of the terminal's own palette that can be read on a dark background and on a light one.
-THEME = Theme({"markdown.code": "bold cyan", "repr.number": "cyan"})
 
 
 class Terminal(Console):
@@ -20,6 +18,8 @@ class Terminal(Console):
 
     Raises nothing for any character, whatever the encoding.
     """
+
+    palette = PALETTES["auto"]
 
     @property
     def encoding(self) -> str:
@@ -36,20 +36,28 @@ class Terminal(Console):
             yield segment if segment.text.isascii() else segment._replace(text=fitted(segment.text, encoding))
 
 
-def make_console(*, stderr: bool = False, plain: bool = False) -> Terminal:
+def make_console(*, stderr: bool = False, plain: bool = False, theme: str = "auto") -> Terminal:
     """The console on stdout, or on stderr. With `plain`, no escape code is ever written."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors=FALLBACK)
-    return Terminal(
+    palette = PALETTES[theme]
+    made = Terminal(
         stderr=stderr,
         highlight=False,
         soft_wrap=False,
         emoji=False,
-        theme=THEME,
+        theme=styles(palette),
         color_system=None if plain else "auto",
         force_terminal=False if plain else None,
     )
+    made.palette = palette
+    return made
+
+
+def styles(palette: Palette) -> Theme:
+    """The names that texts give their colours by."""
+    return Theme({"markdown.code": f"bold {palette.number}", "right": palette.right})
 
 
 def spelled(text: Text, encoding: str) -> Text:

@@ -20,20 +20,13 @@ from prompt_toolkit.styles import Style
 from pygments.lexers.python import PythonLexer
 
 from tensordrill import paths
+from tensordrill.settings import Settings
 from tensordrill.ui.completing import IN_WORDS, PuzzleCompleter, names_of
 from tensordrill.ui.screen import Question
+from tensordrill.ui.themes import PALETTES, Palette
 
 INDENT = "    "
 PYTHON = ("code", "expr", "fix")  # kinds whose answers are Python
-CALM = Style.from_dict(  # colours that can be read on dark and on light
-    {
-        "bottom-toolbar": "noreverse",
-        "pygments.keyword": "bold",
-        "pygments.literal.string": "ansigreen",
-        "pygments.literal.number": "ansicyan",
-        "pygments.comment": "italic",
-    }
-)
 
 
 class EditingReader:
@@ -43,8 +36,9 @@ class EditingReader:
     statement is the function's own `return`. Alt-Enter and Ctrl-J always go on.
     """
 
-    def __init__(self, *, vi: bool = False) -> None:
-        self._vi = vi
+    def __init__(self, settings: Settings) -> None:
+        self._vi = settings.keys == "vi"
+        self._style = _style(PALETTES[settings.theme])
         self._question = Question()
         self._sessions: dict[str, PromptSession[str]] = {}
 
@@ -65,7 +59,7 @@ class EditingReader:
         plain = bool(os.environ.get("NO_COLOR"))
         return PromptSession(
             history=_history(kind),
-            color_depth=ColorDepth.DEPTH_1_BIT if plain else ColorDepth.DEPTH_4_BIT,
+            color_depth=ColorDepth.DEPTH_1_BIT if plain else ColorDepth.DEPTH_8_BIT,
             editing_mode=EditingMode.VI if self._vi else EditingMode.EMACS,
             key_bindings=self._bindings(),
             prompt_continuation="  ",
@@ -74,7 +68,7 @@ class EditingReader:
             tempfile_suffix=".py",
             lexer=PygmentsLexer(PythonLexer) if kind in PYTHON and not plain else None,
             input_processors=[HighlightMatchingBracketProcessor()],
-            style=CALM,
+            style=self._style,
             include_default_pygments_style=False,
             bottom_toolbar=self._footer,
         )
@@ -116,6 +110,21 @@ class EditingReader:
             event.current_buffer.insert_text(INDENT)
 
         return bindings
+
+
+def _style(palette: Palette) -> Style:
+    def colour(name: str) -> str:
+        return name if name.startswith("#") else f"ansi{name}"
+
+    return Style.from_dict(
+        {
+            "bottom-toolbar": "noreverse",
+            "pygments.keyword": f"bold {colour(palette.keyword)}",
+            "pygments.literal.string": colour(palette.string),
+            "pygments.literal.number": colour(palette.number),
+            "pygments.comment": "italic",
+        }
+    )
 
 
 def ends_by_itself(code: str, signature: str | None) -> bool:

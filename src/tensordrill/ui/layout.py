@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import zip_longest
 
 from pygments.token import Comment, Keyword, Name, Number, Operator, String, Token
@@ -15,24 +16,12 @@ from rich.syntax import ANSISyntaxTheme, Syntax
 from rich.text import Text
 
 from tensordrill.ui.console import spelled
+from tensordrill.ui.themes import PALETTES, Palette
 
 INDENT = 2
 _HANG = 4  # columns that the rest of a broken line of code stands further in
 _GAP = 3  # columns between what stands side by side
 
-# Of the terminal's own colours those that can be read on a dark background and on a light one; bold says it too.
-_CODE = ANSISyntaxTheme(
-    {
-        Token: Style(),
-        Comment: Style(dim=True),
-        Keyword: Style(color="magenta", bold=True),
-        Operator.Word: Style(color="magenta", bold=True),
-        Name.Function: Style(bold=True),
-        Name.Class: Style(bold=True),
-        String: Style(color="green"),
-        Number: Style(color="cyan"),
-    }
-)
 _FENCED = re.compile(r"^```.*\n((?:.*\n)*?)```$", re.MULTILINE)
 _COMMENT = re.compile(r"(?:  |^)# ?(?=[^'\"]*$)")
 _ENTRY = re.compile(r"(\[[^\]]*\]): (.*)")  # a place, and what is there
@@ -139,7 +128,8 @@ class Code:
     numbered: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        text = Syntax("", "python", theme=_CODE, background_color="default").highlight(self.source)
+        theme = _highlighting(getattr(console, "palette", PALETTES["auto"]))
+        text = Syntax("", "python", theme=theme, background_color="default").highlight(self.source)
         text.rstrip()
         lines = list(spelled(text, console.encoding).split("\n", allow_blank=True))
         digits = len(str(len(lines)))
@@ -148,6 +138,23 @@ class Code:
             for i, piece in enumerate(_broken(line, options.max_width - left)):
                 beside = (f"{number:>{digits}}  " if not i else " " * left) if self.numbered else ""
                 yield Text.assemble((beside, "dim"), piece, no_wrap=True, overflow="fold")
+
+
+@cache
+def _highlighting(palette: Palette) -> ANSISyntaxTheme:
+    keyword = Style(color=palette.keyword, bold=True)
+    return ANSISyntaxTheme(
+        {
+            Token: Style(),
+            Comment: Style(dim=True),
+            Keyword: keyword,
+            Operator.Word: keyword,
+            Name.Function: Style(bold=True),
+            Name.Class: Style(bold=True),
+            String: Style(color=palette.string),
+            Number: Style(color=palette.number),
+        }
+    )
 
 
 @dataclass(frozen=True)

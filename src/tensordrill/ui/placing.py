@@ -127,7 +127,7 @@ class _Loop:
         with self.screen.waiting("torch is still loading…" if loading else "running it…"):
             answered = self.placing.answer(text)
         if answered.verdict.correct:
-            self._say(Text("Right.", style="green"))
+            self._say(Text("Right.", style="right"))
         elif answered.verdict.status.judged:
             self._say(Text("Not yet."))
         else:

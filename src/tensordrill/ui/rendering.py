@@ -65,7 +65,7 @@ def verdict_on(answered: Feedback, today: date, *, predicted: bool, plain: bool 
         facts = ["Right.", *([answered.rating.label] if answered.rating else []), _duration(answered.seconds)]
         if answered.due:
             facts.append(f"Back {when(answered.due, today)}.")
-        return Sheet([Text("  ".join(facts), style="green")])
+        return Sheet([Text("  ".join(facts), style="right")])
     head = {"unparsable": "Not judged", "internal": "Our fault", "refused": "Not allowed"}.get(
         verdict.status, "Not yet"
     )

@@ -11,6 +11,7 @@ from typing import Protocol
 from rich.console import Console
 
 from tensordrill.puzzles import Face
+from tensordrill.settings import Settings
 from tensordrill.ui.console import make_console
 
 PATIENCE_S = 0.15  # what takes longer shows that it is being done
@@ -60,14 +61,14 @@ class Screen:
         return _spinning(self.console, what) if self.edits else nullcontext()
 
 
-def open_screen(*, plain: bool = False, keys: str = "emacs") -> Screen:
+def open_screen(settings: Settings, *, plain: bool = False) -> Screen:
     """The screen that this process has; with `plain`, or where nothing else works, linear text and no redrawing."""
-    console = make_console(plain=plain)
+    console = make_console(plain=plain, theme=settings.theme)
     interactive = sys.stdin.isatty() and sys.stdout.isatty()
     if interactive and not plain and os.environ.get("TERM", "dumb") not in ("dumb", "unknown"):
         from tensordrill.ui.editing import EditingReader  # noqa: PLC0415 -- prompt_toolkit costs 0.2 s; pipes do without
 
-        return Screen(console, EditingReader(vi=keys == "vi"), interactive=True, edits=True)
+        return Screen(console, EditingReader(settings), interactive=True, edits=True)
     return Screen(console, LineReader(console), interactive=interactive, plain=plain)
 
 
