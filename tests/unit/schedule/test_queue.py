@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pytest
 
 from tensordrill.domain import Card, Rating
-from tensordrill.schedule import NEW_PER_DAY, Task, forecast, next_due, plan, state
+from tensordrill.schedule import NEW_PER_DAY, Task, fit, forecast, next_due, plan, state
+from tensordrill.schedule.queue import USUAL_SECONDS
 
 DAY = date(2026, 3, 10)
 CHAIN: dict[str, list[str]] = {"a.one": [], "a.two": ["a.one"], "a.three": ["a.one", "a.two"], "b.one": []}
@@ -122,3 +123,15 @@ def test_the_forecast_counts_what_is_overdue_today() -> None:
     assert next_due(after=CHAIN, cards=cards, day=DAY) == DAY
     assert next_due(after=CHAIN, cards=by_drill(cards["a.one"], cards["b.one"]), day=DAY) == then
     assert next_due(after=CHAIN, cards={}, day=DAY) is None
+
+
+def test_a_session_fits_the_time_and_is_never_empty() -> None:
+    tasks = [Task("a", 1, new=False), Task("b", 1, new=False), Task("c", 1, new=False), Task("d", 1, new=True)]
+    pace = {"a": 60.0, "b": 30.0, "c": 30.0}
+    assert fit(tasks, pace, 1) == tasks[:1]
+    assert fit(tasks, pace, 90) == tasks[:2]
+    assert fit(tasks, pace, 120) == tasks[:3]
+    assert fit(tasks, pace, 179) == tasks[:3], "a new one takes the usual time twice"
+    assert fit(tasks, pace, 180) == tasks
+    assert fit(tasks, {}, 2 * USUAL_SECONDS) == tasks[:2]
+    assert fit([], pace, 60) == []
