@@ -229,7 +229,8 @@ def _text(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except OSError as error:
-        raise TensordrillError(f"{path} cannot be read: {error.strerror}.", hint="Check who owns it.") from None
+        hint = "Check who owns it, or set TENSORDRILL_HOME to a folder that you can read."
+        raise TensordrillError(f"{path} cannot be read: {error.strerror}.", hint=hint) from None
     if raw is None:  # a folder; a pipe would be waited for
         raise TensordrillError(f"{path} is not a file.", hint="tensordrill keeps its settings in a file of that name.")
     try:

@@ -103,7 +103,7 @@ NESTED = tracked(
 
 
 def leafy(acts: Sequence[Act], names: str, what: str, edits: Sequence[Edit] = ()) -> PredictValue:
-    scene = Scene(list(acts), list(names), what, None)
+    scene = Scene(list(acts), [(name, what) for name in names], None)
     beliefs = [Belief(rule, scene.seen(rule), because) for rule, because in LEAVES.items()]
     wrong = [*predicted(scene.seen(), beliefs), Wrong("must-fail", "error", "It runs.")]
     ask = f"[{', '.join([f'{name}.{what}' for name in names])}]"

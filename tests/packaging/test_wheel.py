@@ -71,7 +71,7 @@ def test_what_is_in_it(wheel: Path) -> None:
     with ZipFile(wheel) as archive:
         names = set(archive.namelist())
     inside = {name.partition("tensordrill/")[2] for name in names if name.startswith("tensordrill/")}
-    expected = {"py.typed"}
+    expected = {"py.typed", "ui/names.txt"}
     for folder, prefix in ((TREE / "src/tensordrill", ""), (TREE / "drills", "drills/"), (TREE / "db", "db/")):
         expected |= {prefix + path.relative_to(folder).as_posix() for path in folder.rglob("*.py")}
     assert inside == expected

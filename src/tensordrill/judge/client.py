@@ -1,5 +1,6 @@
 """`Judge`: certifies puzzles and grades answers. Holds no torch; that is in the zygote's children."""
 
+import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -27,6 +28,10 @@ from tensordrill.judge.values import BadReplyError, Observed, read_reply
 from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, Wrong
 
 _KEPT = 100  # certificates
+REFUSED = (
+    "It tried what no answer may: to write a file, to start a process, to reach the network or another process, or the "
+    "like."
+)
 _TOGETHER = 10  # puzzles that share a child where many are certified: forking costs more than running them
 Job = tuple[Puzzle, Sequence[Program], Sequence[Instance]]
 
@@ -169,18 +174,22 @@ class Judge:
                 )
             if isinstance(answer, Program) and (large := _too_large(puzzle, answer, certificate.instances)):
                 return Verdict(status=Status.MEMORY, feedback=large)
-            got: Ran
-            if isinstance(answer, Program):
-                [[got]] = self._run([(puzzle, [answer], certificate.instances)])
-            else:
-                got = answer
+            got = self._answered(puzzle, answer, certificate) if isinstance(answer, Program) else answer
         except FailedRunError as failed:
             return Verdict(status=failed.status, feedback=failed.sentence)
-        except (ZygoteDiedError, BadReplyError) as error:
+        except ZygoteDiedError as error:
             return Verdict(
                 status=Status.INTERNAL, feedback=f"The judge failed ({error}). That is our fault; nothing was rated."
             )
         return self._verdict(puzzle, certificate, answer, got)
+
+    def _answered(self, puzzle: Puzzle, answer: Program, certificate: Certificate) -> Sequence[Observed]:
+        """What an answer gives on each instance. Raises FailedRunError or ZygoteDiedError."""
+        try:
+            [[got]] = self._run([(puzzle, [answer], certificate.instances)])
+        except BadReplyError:
+            raise FailedRunError(Status.REFUSED, "It tampered with how results are sent back.") from None
+        return got
 
     def _verdict(self, puzzle: Puzzle, certificate: Certificate, answer: Answer, got: Ran) -> Verdict:
         found = list(differences(puzzle, certificate.expected, got))
@@ -212,6 +221,8 @@ class Judge:
             raise FailedRunError(Status.TIMEOUT, f"It had not ended after {self._limits.cpu_s} seconds.")
         if reply.outcome == "flood":
             raise FailedRunError(Status.REFUSED, "It sent more than any result can hold.")
+        if reply.signal == signal.SIGSYS:
+            raise FailedRunError(Status.REFUSED, REFUSED)
         if reply.outcome != "ran":
             how = f"by signal {reply.signal}" if reply.signal else "from inside"
             raise FailedRunError(Status.RAISED, f"The process that ran it was ended {how}, before there was a result.")

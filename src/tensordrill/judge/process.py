@@ -1,19 +1,36 @@
-"""The zygote seen from outside: started, asked, killed when it hangs, started again."""
+"""The zygote seen from outside: started, asked for children, and ended."""
 
-import contextlib
 import json
 import os
 import select
+import signal
+import socket
 import subprocess
 import sys
 import time
 from dataclasses import astuple, dataclass
+from functools import cache
+from typing import Any
 
 from tensordrill.judge.sandbox import Limits
+from tensordrill.judge.values import MAX_REPLY
 
 START_S = 120.0  # importing torch from a cold, slow disk
-_SLACK_S = 10.0  # beyond the zygote's own deadline for a child, before the zygote itself is taken for hung
+_SLACK_S = 20.0  # before the zygote, which only forks and loads optimizers, is taken for hung
 _CHUNK = 1 << 18
+_MAX_MESSAGE = 1000
+_KEPT = (
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "PYTHONPATH",
+    "PYTHONHOME",
+    "LD_LIBRARY_PATH",
+    "SYSTEMROOT",
+)
 
 
 class ZygoteDiedError(RuntimeError):
@@ -30,24 +47,25 @@ class Reply:
 
 
 class Zygote:
-    """A running zygote. Not for two threads at once."""
+    """A running zygote. Not for two threads at once.
+
+    `layers` says, once it is ready, which of the system's protections its children are under.
+    """
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Its own session: Ctrl-C in the terminal is for the learner's session, not for the judge.
-        self._process = subprocess.Popen(  # noqa: S603 -- our own module
-            [sys.executable, "-P", "-m", "tensordrill.judge.zygote", json.dumps(astuple(limits))],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._stdin = self._process.stdin.fileno()
-        self._stdout = self._process.stdout.fileno()
-        self._buffer = b""
-        self._ready = False
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603 -- our own module
+                [sys.executable, "-P", "-m", "tensordrill.judge.zygote", json.dumps(astuple(limits))],
+                stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env=environment(),
+            )
+        self.layers: dict[str, bool] | None = None
 
     @property
     def pid(self) -> int:
@@ -55,60 +73,109 @@ class Zygote:
 
     def wait_ready(self) -> None:
         """Return when torch is loaded. Raises ZygoteDiedError."""
-        if not self._ready:
-            self._line(time.monotonic() + START_S)
-            self._ready = True
+        if self.layers is None:
+            self.layers = self._receive(START_S)[0]
 
     def ask(self, request: list[dict[str, object]]) -> Reply:
         """Run a request in a fresh child. Raises ZygoteDiedError."""
         self.wait_ready()
-        deadline = time.monotonic() + self._limits.wall_s + _SLACK_S
+        data = json.dumps(request).encode()
+        self._order({"take": b"optim" in data})
+        told, descriptors = self._receive(_SLACK_S)
+        pid, (request_in, reply_out) = told["pid"], descriptors
         try:
-            _write_all(self._stdin, json.dumps(request).encode() + b"\n")
-        except OSError:
-            raise ZygoteDiedError("the judge's process has ended") from None
-        header = json.loads(self._line(deadline))
-        while len(self._buffer) < header["bytes"]:
-            self._fill(deadline)
-        data, self._buffer = self._buffer[: header["bytes"]], self._buffer[header["bytes"] :]
-        return Reply(header["outcome"], header["signal"], data)
+            outcome, reply = _exchange(request_in, reply_out, data, self._limits.wall_s)
+        finally:
+            os.close(request_in)
+            os.close(reply_out)
+        fine = outcome == "ran" and bool(reply)
+        self._order({"ended": pid, "tell": not fine})
+        if fine:
+            return Reply(outcome, 0, reply)
+        status = self._receive(_SLACK_S)[0]["status"]
+        killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
+        if outcome == "ran":
+            outcome = "timeout" if killed_by == signal.SIGXCPU else "died"
+        return Reply(outcome, killed_by, b"")
 
     def kill(self) -> None:
         """End it at once; its children die with it. Safe to call from another thread."""
         self._process.kill()
 
     def close(self) -> None:
-        """End it. Its stdin ends, which ends its spare child too."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            with contextlib.suppress(OSError):
-                assert pipe is not None
-                pipe.close()
+        """End it. Its socket ends, which ends its spare child too."""
+        self._control.close()
         try:
             self._process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
-    def _line(self, deadline: float) -> bytes:
-        while b"\n" not in self._buffer:
-            self._fill(deadline)
-        line, _, self._buffer = self._buffer.partition(b"\n")
-        return line
-
-    def _fill(self, deadline: float) -> None:
-        readable, _, _ = select.select([self._stdout], [], [], max(0.0, deadline - time.monotonic()))
-        if not readable:
-            raise ZygoteDiedError("the judge's process does not answer")
+    def _order(self, order: dict[str, object]) -> None:
         try:
-            chunk = os.read(self._stdout, _CHUNK)
+            self._control.send(json.dumps(order).encode())
         except OSError:
-            chunk = b""
-        if not chunk:
+            raise ZygoteDiedError("the judge's process has ended") from None
+
+    def _receive(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
+        """A message, and the descriptors that come with it."""
+        self._control.settimeout(seconds)
+        try:
+            message, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
+        except TimeoutError:
+            raise ZygoteDiedError("the judge's process does not answer") from None
+        except OSError:
+            message, descriptors = b"", []
+        if not message:
             raise ZygoteDiedError("the judge's process has ended")
-        self._buffer += chunk
+        return json.loads(message), descriptors
 
 
-def _write_all(descriptor: int, data: bytes) -> None:
+def environment() -> dict[str, str]:
+    """What the judge's processes know of this one's environment: where Python is, and no secret."""
+    kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
+    return kept | {"OMP_NUM_THREADS": "1", "OMP_THREAD_LIMIT": "1", "MKL_NUM_THREADS": "1"}
+
+
+def _exchange(request: int, reply: int, data: bytes, seconds: float) -> tuple[str, bytes]:
+    """Send the request to a child and collect its reply: the outcome (`ran`, `timeout` or `flood`), and what came."""
+    deadline = time.monotonic() + seconds
+    os.set_blocking(request, False)
     view = memoryview(data)
-    while view:
-        view = view[os.write(descriptor, view) :]
+    poller = select.poll()
+    poller.register(request, select.POLLOUT)
+    poller.register(reply, select.POLLIN | select.POLLHUP)
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        left = deadline - time.monotonic()
+        if left <= 0 or not (ready := poller.poll(left * 1000)):
+            return "timeout", b""
+        for descriptor, events in ready:
+            if descriptor == request:
+                view = _written(request, view) if events & select.POLLOUT else view[len(view) :]
+                if not view:
+                    poller.unregister(request)
+                    os.dup2(_nowhere(), request)  # the end of the request: the child waits for it
+            elif not (chunk := os.read(reply, _CHUNK)):
+                return "ran", b"".join(parts)
+            else:
+                parts.append(chunk)
+                size += len(chunk)
+                if size > MAX_REPLY:
+                    return "flood", b""
+
+
+def _written(descriptor: int, view: memoryview) -> memoryview:
+    """What is left after as much as goes was written; nothing where the other end has gone."""
+    try:
+        return view[os.write(descriptor, view) :]
+    except BlockingIOError:
+        return view
+    except BrokenPipeError:
+        return view[len(view) :]
+
+
+@cache
+def _nowhere() -> int:
+    return os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC)

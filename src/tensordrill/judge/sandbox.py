@@ -1,4 +1,8 @@
-"""What a child may not do. Applied in the child, before it reads what it is to run."""
+"""What a child may not do. Applied in the child, before it reads what it is to run.
+
+On Linux three layers, each of which holds without the others: limits (time, memory, file size), Landlock (which files)
+and seccomp (which system calls).
+"""
 
 import ctypes
 import os
@@ -7,7 +11,9 @@ import signal
 import sys
 from dataclasses import dataclass
 
-_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
+from tensordrill.judge import landlock, seccomp
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # from linux/prctl.h
 _PAGE = resource.getpagesize()
 
 
@@ -20,10 +26,24 @@ class Limits:
     memory: int = 512 * 2**20
 
 
-def enter(limits: Limits, keep: tuple[int, int]) -> None:
-    """Take from this process what an answer does not need: files, terminal, time and memory.
+@dataclass(frozen=True)
+class Layers:
+    """What the system offers: a Landlock ruleset's descriptor, and whether its system calls can be filtered."""
 
-    `keep` are the two descriptors that stay open: where the request comes from and where the reply goes.
+    landlock: int | None = None
+    seccomp: bool = False
+
+    @classmethod
+    def offered(cls) -> "Layers":
+        """All that there is here. Made once, and then inherited by the children."""
+        return cls(landlock.ruleset(), seccomp.available())
+
+
+def enter(limits: Limits, keep: tuple[int, int], layers: Layers) -> None:
+    """Take from this process what an answer does not need: files, terminal, time, memory and system calls.
+
+    `keep` are the two descriptors that stay open: where the request comes from and where the reply goes. Raises OSError
+    where a layer that is offered cannot be entered.
     """
     _die_with_parent()
     os.setsid()  # a group of its own: whatever it starts is killed with it
@@ -32,15 +52,25 @@ def enter(limits: Limits, keep: tuple[int, int]) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
-    low, high = sorted(keep)
-    os.closerange(3, low)
-    os.closerange(low + 1, high)
-    os.closerange(high + 1, 1024)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
     size = _address_space() + limits.memory
     resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    if layers.landlock is not None:
+        _no_new_privileges()
+        if not landlock.restrict(layers.landlock):
+            raise OSError("Landlock does not hold")
+    low, high = sorted(keep)
+    os.closerange(3, low)
+    os.closerange(low + 1, high)
+    os.closerange(high + 1, 1024)
+    if layers.seccomp and not seccomp.install():
+        raise OSError("seccomp does not hold")
+
+
+def _no_new_privileges() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _die_with_parent() -> None:

@@ -1,8 +1,9 @@
 """The zygote: torch loaded once, one thread, and a fresh child forked for every request.
 
-Requests are lines of JSON on stdin. A reply is a line `{"outcome", "signal", "bytes"}` and that many bytes, which come
-from the child and are passed on unread. The zygote never sees which answer is right, so its children cannot find it.
-A spare child is forked and warmed ahead, while the one before runs: that takes 30 ms out of the waiting time.
+It takes orders on a socket, and never sees a request: with `take` it hands over the pipes of a child that waits,
+and whoever asks talks to that child directly. So nothing of one request, and no reference, is in the memory that the
+next child inherits. A spare child is forked and warmed ahead, while the one before runs: that takes 30 ms out of the
+waiting time.
 """
 
 import contextlib
@@ -11,16 +12,16 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from tensordrill.judge.sandbox import Limits, enter
-from tensordrill.judge.values import MAX_REPLY
+from tensordrill.judge.sandbox import Layers, Limits, enter
 
 _CHUNK = 1 << 18
-IDLE_S = 0.3
+MAX_ORDER = 1000
 _ended: list[int] = []
 
 
@@ -33,45 +34,42 @@ class Child:
     reply: int
 
 
-def serve(limits: Limits) -> None:
-    """Answer requests until stdin ends."""
-    requests, replies = os.dup(0), os.dup(1)
-    os.dup2(os.open(os.devnull, os.O_RDWR), 0)
-    os.dup2(2, 1)  # whatever a library prints must not reach the replies
+def serve(limits: Limits, control: socket.socket) -> None:
+    """Obey orders until the socket ends: `take` a child, which may need optimizers, or one has `ended`."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in (0, 1, 2):
+        os.dup2(nowhere, standard)
     _load()
-    if not _self_test(limits):
+    if (layers := _layers_that_work(limits)) is None:
         return
-    _write(replies, b'{"ready": true}\n')
-    spare = _fork(limits)
+    _send(control, {"landlock": layers.landlock is not None, "seccomp": layers.seccomp})
+    spare = _fork(limits, layers)
     with_optimizers = False
-    buffer = b""
     while True:
-        if not with_optimizers and (b"optim" in buffer or not _waits(requests, IDLE_S)):
-            # They take as long to import as torch itself: done when nobody waits, or when somebody needs them.
-            with_optimizers = True
-            _kill(spare)
-            _load_optimizers()
-            spare = _fork(limits)
-        while b"\n" not in buffer:
-            if not (chunk := os.read(requests, _CHUNK)):
-                _kill(spare)
-                return
-            buffer += chunk
-        if not with_optimizers and b"optim" in buffer:
-            continue
-        line, _, buffer = buffer.partition(b"\n")
-        child = spare
-        _send(child, line)
-        del line
-        spare = _fork(limits, child.reply)
-        outcome, killed_by, reply = _collect(child, limits)
-        header = json.dumps({"outcome": outcome, "signal": killed_by, "bytes": len(reply)})
-        _write(replies, header.encode() + b"\n" + reply)
-        _reap()
+        if not (order := control.recv(MAX_ORDER)):
+            _kill(spare.pid)
+            return
+        match json.loads(order):
+            case {"take": bool(optimizers)}:
+                if optimizers and not with_optimizers:
+                    with_optimizers, spare = True, _reload(spare, limits, layers)
+                socket.send_fds(control, [json.dumps({"pid": spare.pid}).encode()], [spare.request, spare.reply])
+                os.close(spare.request)
+                os.close(spare.reply)
+                spare = _fork(limits, layers)
+            case {"ended": int(pid), "tell": bool(tell)}:
+                _kill(pid)
+                if tell:
+                    _send(control, {"status": os.waitpid(pid, 0)[1]})
+                else:
+                    _ended.append(pid)  # its exit takes milliseconds, and nobody needs to wait for it
+                _reap()
 
 
 def _load() -> None:
     """Import torch, keep it to one thread (a fork after a parallel operation hangs the child), and warm it up."""
+    sys.dont_write_bytecode = True  # a child that imports a module must not try to keep it
+    time.tzset()
     tempfile.tempdir = os.environ.get("TMPDIR", "/tmp")  # noqa: S108 -- named, never written: a child cannot try which it may write
     import torch  # noqa: PLC0415 -- only the zygote and its children pay for it
 
@@ -83,11 +81,20 @@ def _load() -> None:
     _freeze()
 
 
-def _load_optimizers() -> None:
+def _reload(spare: Child, limits: Limits, layers: Layers) -> Child:
+    """Load the optimizers, and fork a spare that has them.
+
+    They take as long to import as torch itself, and few answers need them. Certifying a puzzle ahead asks for them too.
+    """
     from tensordrill.judge import running  # noqa: PLC0415 -- loaded before
 
+    _kill(spare.pid)
+    os.waitpid(spare.pid, 0)
+    os.close(spare.request)
+    os.close(spare.reply)
     running.load_optimizers()
     _freeze()
+    return _fork(limits, layers)
 
 
 def _freeze() -> None:
@@ -95,29 +102,39 @@ def _freeze() -> None:
     gc.freeze()  # a child that collected garbage would copy every page it looks at
 
 
-def _self_test(limits: Limits) -> bool:
-    """Whether a child can compute at all: a fork of a process with more than one thread may hang."""
+def _layers_that_work(limits: Limits) -> Layers | None:
+    """The layers under which a child can compute: all that the system offers, or fewer where one of them breaks torch.
+
+    None where it cannot compute at all: a fork of a process with more than one thread may hang.
+    """
+    offered = Layers.offered()
+    for layers in dict.fromkeys((offered, replace(offered, seccomp=False), Layers(), None)):
+        if layers is None or _computes(limits, layers):
+            return layers
+    return None
+
+
+def _computes(limits: Limits, layers: Layers) -> bool:
     from tensordrill.judge import running  # noqa: PLC0415 -- loaded before
 
-    child = _fork(limits)
-    _send(child, json.dumps(running.WARM_UP).encode())
-    return _collect(child, limits)[0] == "ran"
+    child = _fork(limits, layers)
+    with contextlib.suppress(BrokenPipeError):
+        _write(child.request, json.dumps(running.WARM_UP).encode())
+    os.close(child.request)
+    answers = bool(select.select([child.reply], [], [], limits.wall_s)[0]) and bool(os.read(child.reply, 1))
+    os.close(child.reply)
+    _kill(child.pid)
+    os.waitpid(child.pid, 0)
+    return answers
 
 
-def _waits(requests: int, seconds: float) -> bool:
-    """Whether a request comes within that time."""
-    return bool(select.select([requests], [], [], seconds)[0])
-
-
-def _fork(limits: Limits, foreign: int | None = None) -> Child:
+def _fork(limits: Limits, layers: Layers) -> Child:
     request_out, request_in = os.pipe()
     reply_out, reply_in = os.pipe()
     pid = os.fork()
     if pid == 0:
         try:
-            if foreign is not None:
-                os.close(foreign)
-            enter(limits, (request_out, reply_in))
+            enter(limits, (request_out, reply_in), layers)
             _be_child(request_out, reply_in)
         finally:
             os._exit(0)
@@ -135,50 +152,10 @@ def _be_child(request: int, reply: int) -> None:
     parts = []
     while chunk := os.read(request, _CHUNK):
         parts.append(chunk)
+    os.close(request)
     if parts:
         _write(reply, json.dumps(running.run(json.loads(b"".join(parts)))).encode())
         os.close(reply)  # before the exit, which takes milliseconds to take torch apart
-
-
-def _send(child: Child, line: bytes) -> None:
-    try:
-        _write(child.request, line)
-    except BrokenPipeError:
-        pass  # it died; collecting its reply will tell
-    finally:
-        os.close(child.request)
-
-
-def _collect(child: Child, limits: Limits) -> tuple[str, int, bytes]:
-    """The outcome (`ran`, `timeout`, `flood` or `died`), the signal that ended the child or 0, and its reply."""
-    deadline = time.monotonic() + limits.wall_s
-    poller = select.poll()
-    poller.register(child.reply, select.POLLIN | select.POLLHUP)
-    parts: list[bytes] = []
-    outcome = "ran"
-    size = 0
-    while True:
-        left = deadline - time.monotonic()
-        if left <= 0 or not poller.poll(left * 1000):
-            outcome = "timeout"
-            break
-        if not (chunk := os.read(child.reply, _CHUNK)):
-            break
-        parts.append(chunk)
-        size += len(chunk)
-        if size > MAX_REPLY:
-            outcome = "flood"
-            break
-    os.close(child.reply)
-    _kill(child)
-    if outcome == "ran" and parts:
-        _ended.append(child.pid)  # its exit takes milliseconds, and nobody needs to wait for it
-        return outcome, 0, b"".join(parts)
-    status = os.waitpid(child.pid, 0)[1]
-    killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-    if outcome == "ran":
-        outcome = "timeout" if killed_by == signal.SIGXCPU else "died"
-    return outcome, killed_by, b""
 
 
 def _reap() -> None:
@@ -187,11 +164,15 @@ def _reap() -> None:
             _ended.remove(pid)
 
 
-def _kill(child: Child) -> None:
+def _kill(pid: int) -> None:
     """Kill the child with all that it started."""
     for kill in (os.killpg, os.kill):
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            kill(child.pid, signal.SIGKILL)
+            kill(pid, signal.SIGKILL)
+
+
+def _send(control: socket.socket, message: dict[str, object]) -> None:
+    control.send(json.dumps(message).encode())
 
 
 def _write(descriptor: int, data: bytes) -> None:
@@ -201,4 +182,4 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    serve(Limits(*json.loads(sys.argv[1])))
+    serve(Limits(*json.loads(sys.argv[1])), socket.socket(fileno=os.dup(0)))
