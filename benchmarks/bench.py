@@ -3,9 +3,11 @@
 Machines differ and are noisy, so ratios are what counts. Nothing here is asserted in a test.
 """
 
+import json
 import os
 import pty
 import select
+import signal
 import statistics
 import subprocess
 import sys
@@ -24,6 +26,7 @@ from tensordrill.session import Phase
 
 ROUNDS = 7
 TRIPS = 300
+BATCH = 240
 LIBRARIES = "import click, sqlalchemy, prompt_toolkit, rich.markdown, rich.syntax, fsrs"
 ONE_ANSWER = """
 import torch
@@ -55,8 +58,16 @@ def main() -> None:
     print(f"\nwarm grade over {TRIPS} answers, against a fresh process that imports torch and checks one")
     say("fresh process", fresh)
     print(
-        f"  p50 {p50 * 1000:.1f} ms (at most 15), p99 {p99 * 1000:.1f} ms, {fresh / p50:.0f} times faster (at least 70)"
+        f"  p50 {p50 * 1000:.1f} ms (at most 12), p99 {p99 * 1000:.1f} ms (at most 25), "
+        f"{fresh / p50:.0f} times faster (at least 90)"
     )
+    back = statistics.median(back_again() for _ in range(ROUNDS))
+    print("\nwith the full lockdown")
+    say("a killed judge, until its next verdict", back, floor, "of import torch", at_most=2.5)
+    print(f"  {batch_per_second():.0f} answers a second in grade --batch (at least 60)")
+    bare, zygote, child = memory()
+    print(f"  zygote {zygote / bare:.2f} of the memory of a bare import torch, {bare / 2**20:.0f} MiB (at most 1.6)")
+    print(f"  each child {child / 2**20:.1f} MiB of its own (at most 10)")
     print(f"\n{puzzles_per_second():,.0f} puzzles generated a second, every drill and level in turn (at least 2,000)")
 
 
@@ -110,7 +121,7 @@ def first_prompt() -> float:
     seen = b""
     for chunk in chunks(terminal):
         seen += chunk
-        if b"> " in seen.partition(b":quit")[2].replace(b"\x1b[0m", b"") or b">" in seen.partition(b":quit")[2]:
+        if b"\x1b[?2004h" in seen:  # bracketed paste: the prompt takes what is typed
             break
     taken = time.perf_counter() - started
     os.write(terminal, b"\x04")
@@ -145,6 +156,67 @@ def warm_trips() -> list[float]:
             taken.append(time.perf_counter() - started)
             time.sleep(0.02)  # a learner pauses between answers; this is round trip, not throughput
     return taken
+
+
+def back_again() -> float:
+    """Seconds from the death of a judge's process to the next verdict."""
+    puzzle = built_in()["einsum.attention-scores"].puzzle(0)
+    with Judge() as judge:
+        answer = judge.solution(puzzle)
+        assert judge.zygote_pid is not None
+        os.kill(judge.zygote_pid, signal.SIGKILL)
+        started = time.perf_counter()
+        assert judge.grade(puzzle, answer).correct
+        return time.perf_counter() - started
+
+
+def batch_per_second() -> float:
+    """Answers that the real command grades a second: two to each of many puzzles, its start left out."""
+    drills = [
+        built_in()[name] for name in ("einsum.attention-scores", "einsum.trace", "einsum.matmul", "einops.permute")
+    ]
+    lines = []
+    for seed in range(BATCH // 8):
+        for drill in drills:
+            puzzle = drill.puzzle(seed, 1)
+            right = {"drill": drill.id, "seed": seed, "level": 1, "answer": puzzle.solution}
+            lines += [json.dumps(right), json.dumps(right | {"answer": "a b -> b"})]
+    program = [str(Path(sys.executable).parent / "tensordrill"), "grade", "--batch", "-"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as running:
+        assert running.stdin is not None
+        assert running.stdout is not None
+        running.stdin.write(lines[0] + "\n")
+        running.stdin.flush()
+        running.stdout.readline()
+        started = time.perf_counter()
+        running.stdin.write("\n".join(lines) + "\n")
+        running.stdin.close()
+        done = sum(1 for _ in running.stdout)
+        return done / (time.perf_counter() - started)
+
+
+def memory() -> tuple[int, int, int]:
+    """Bytes: a process that has imported torch; the zygote; what a child that waits has for itself."""
+    bare = subprocess.Popen([sys.executable, "-c", "import torch; print(1, flush=True); input()"],
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # fmt: skip
+    assert bare.stdout is not None
+    bare.stdout.readline()
+    with bare, Judge() as judge:
+        judge.solution(puzzle := built_in()["einsum.trace"].puzzle(0))
+        judge.certify(puzzle)
+        time.sleep(1)
+        zygote = judge.zygote_pid
+        children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text(encoding="ascii").split()
+        found = [occupied(bare.pid, "Rss"), occupied(zygote, "Rss")]
+        found.append(occupied(int(children[-1]), "Private_Dirty"))  # the spare; those before it have ended
+        bare.kill()
+    return found[0], found[1], found[2]
+
+
+def occupied(pid: int | None, field: str) -> int:
+    """A process's memory of that kind, in bytes."""
+    text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{field}:"))
 
 
 def puzzles_per_second() -> float:

@@ -14,7 +14,7 @@ import pexpect
 import pyte
 import pytest
 
-PATIENCE = 40.0  # seconds; only ever waited for in full where something is broken
+PATIENCE = 120.0  # seconds; only ever waited for in full where something is broken
 COLOURS = {*range(30, 39), *range(40, 49), *range(90, 98), *range(100, 108)}  # as numbers in escape codes
 NOW = "2026-03-02T18:00:00+01:00"
 

@@ -1,8 +1,11 @@
 """Puzzles shown and answers graded without a session: nothing here touches the learner's data."""
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from queue import Queue
+from threading import Thread
 from typing import Any
 
 from tensordrill.authoring import Drill
@@ -13,6 +16,7 @@ from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle
 
 MAX_SEED = 2**63 - 1
+MANY_WAITING, MOST_WAITING = 16, 256  # lines of a batch
 _KEYS = {"drill", "seed", "level", "answer", "id"}
 
 
@@ -98,18 +102,45 @@ class _Request:
     answer: str
 
 
-def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Iterator[tuple[dict[str, Any], bool]]:
-    """For each line of a batch its verdict, with the line's `id` where it has one, and whether the line was sound."""
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+def grade_lines(
+    lines: Iterable[str], catalog: Catalog, judges: Sequence[Judge]
+) -> Iterator[tuple[dict[str, Any], bool]]:
+    """For each line of a batch its verdict, with the line's `id` where it has one, and whether the line was sound.
+
+    In the order of the lines, each as soon as it is there. The first judge grades alone until many lines wait; then all
+    do, and the answers to one puzzle go to the same one, which has certified it. At the end the judges are stopped.
+    """
+    hands = [ThreadPoolExecutor(1) for _ in judges]
+    waiting: Queue[Future[tuple[dict[str, Any], bool]] | None] = Queue(MOST_WAITING)
+
+    def graded_line(judge: Judge, number: int, line: str) -> tuple[dict[str, Any], bool]:
         try:
             echo, request = _read(line, catalog)
         except TensordrillError as error:
-            yield {"error": f"{error.message} {error.hint}".strip(), "line": number}, False
-            continue
+            return {"error": f"{error.message} {error.hint}".strip(), "line": number}, False
         verdict = judge.grade(request.drill.puzzle(request.seed, request.level), request.answer)
-        yield echo | graded(verdict), verdict.status is not Status.INTERNAL
+        return echo | graded(verdict), verdict.status is not Status.INTERNAL
+
+    def submit() -> None:
+        try:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    which = hash(line.partition('"answer"')[0]) % len(judges) if waiting.qsize() >= MANY_WAITING else 0
+                    waiting.put(hands[which].submit(graded_line, judges[which], number, line))
+        except Exception as error:  # noqa: BLE001 -- raised where the verdict is awaited
+            failed: Future[tuple[dict[str, Any], bool]] = Future()
+            waiting.put(failed)
+            failed.set_exception(error)
+        waiting.put(None)
+
+    Thread(target=submit, daemon=True).start()  # it may wait for a line while a verdict is ready
+    try:
+        while verdict := waiting.get():
+            yield verdict.result()
+    finally:
+        for judge, hand in zip(judges, hands, strict=True):
+            judge.stop()
+            hand.shutdown(cancel_futures=True)
 
 
 def _read(line: str, catalog: Catalog) -> tuple[dict[str, object], _Request]:

@@ -75,8 +75,8 @@ def _batch(source: str) -> int:
     from tensordrill.judge import Judge
 
     sound = True
-    with _opened(source) as file, Judge() as judge:
-        for verdict, fine in grade_lines(_lines(file, source), App().catalog, judge):
+    with _opened(source) as file, Judge() as one, Judge() as other:
+        for verdict, fine in grade_lines(_lines(file, source), App().catalog, [one, other]):
             options.print_json(verdict)
             sound &= fine
     return ExitCode.OK if sound else ExitCode.FAULT

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from tensordrill.judge import landlock, seccomp
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # from linux/prctl.h
+_MOST_DESCRIPTORS = 2**20
 _PAGE = resource.getpagesize()
 
 
@@ -64,7 +65,7 @@ def enter(limits: Limits, keep: tuple[int, int], layers: Layers) -> None:
     low, high = sorted(keep)
     os.closerange(3, low)
     os.closerange(low + 1, high)
-    os.closerange(high + 1, 1024)
+    os.closerange(high + 1, _MOST_DESCRIPTORS)
     if layers.seccomp and not seccomp.install():
         raise OSError("seccomp does not hold")
 

@@ -191,7 +191,8 @@ class _Loop:
     def _explain_commands(self) -> None:
         puzzle = self._asked().puzzle
         end = "; an empty line ends it" if puzzle.multiline else ""
-        self._say(Text(f"Type {puzzle.face.how}{end}.", style="dim"))
+        commands = " A colon shows what else you can do." if self.screen.edits and not self.started else ""
+        self._say(Text(f"Type {puzzle.face.how}{end}.{commands}", style="dim"))
         if not self.screen.edits:
             self._say(Text(" ".join(self._commands()), style="dim"))
 
