@@ -171,7 +171,7 @@ def _encode(value: object, depth: int) -> list[object]:
 
 
 def _encode_tensor(tensor: torch.Tensor) -> list[object]:
-    if tensor.numel() > MAX_ELEMENTS:
+    if math.prod(max(size, 1) for size in tensor.shape) > MAX_ELEMENTS:  # one without entries may be long all the same
         raise Unshowable(f"the result has shape {tuple(tensor.shape)}, too large to be compared")
     if tensor.device.type == "meta" or tensor.layout is not torch.strided:
         return ["other", f"{tensor.layout} tensor on {tensor.device.type}"]

@@ -16,6 +16,7 @@ _FORMATS = {
 MAX_ELEMENTS = 250_000
 MAX_REPLY = 32 * 2**20
 _MAX_DEPTH = 20
+_MAX_RANK = 64  # torch's own
 _MAX_TEXT = 2_000
 
 
@@ -142,6 +143,8 @@ def _tensor(kind: str, dtype: str, shape: Sequence[object], data: str) -> Tensor
     if dtype not in _FORMATS or not all(type(size) is int and size >= 0 for size in shape):
         raise BadReplyError("a tensor has no listed dtype or no valid shape")
     sizes = tuple(int(str(size)) for size in shape)
+    if len(sizes) > _MAX_RANK or math.prod(max(size, 1) for size in sizes) > MAX_ELEMENTS:
+        raise BadReplyError("a tensor is larger than any that is sent")
     count = math.prod(sizes)
     form = _FORMATS[dtype]
     if count > MAX_ELEMENTS:
