@@ -18,7 +18,7 @@ _FAMILIES = {
 }  # fmt: skip
 _EVENTS = {
     "os.chdir", "os.chflags", "os.chmod", "os.chown", "os.exec", "os.fork", "os.forkpty", "os.getxattr",
-    "os.kill", "os.killpg", "os.link", "os.listxattr", "os.lockf", "os.mkdir", "os.posix_spawn", "os.putenv",
+    "os.kill", "os.killpg", "os.link", "os.listxattr", "os.lockf", "os.mkdir", "os.posix_spawn",
     "os.remove", "os.removexattr", "os.rename", "os.rmdir", "os.setxattr", "os.spawn", "os.startfile",
     "os.startfile/2", "os.symlink", "os.system", "os.truncate", "os.unsetenv", "os.utime",
     "signal.pthread_kill", "sys.addaudithook",
