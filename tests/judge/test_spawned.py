@@ -57,14 +57,18 @@ def test_it_is_named(strict: Judge, body: str, status: Status) -> None:
     assert verdict.feedback
 
 
-def test_an_answer_that_floods_or_forges_is_cut_off(strict: Judge) -> None:
-    """It finds the pipe to the judge, and writes to it what it likes: it gets a named status, and no more."""
-    write = "import os\nfor pipe in range(3, 10):\n    try:\n        {}\n    except OSError: pass\nreturn x.sum(1)"
-    flood = strict.grade(PUZZLE, write.format("for _ in range(50): os.write(pipe, b'x' * 2**20)"))
-    assert flood.status in (Status.REFUSED, Status.TIMEOUT), flood.feedback
-    forged = strict.grade(PUZZLE, write.format("os.write(pipe, b'[]\\n')"))
-    assert forged.status is Status.INTERNAL, forged.feedback
-    assert strict.grade(PUZZLE, RIGHT).correct
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        ("for _ in range(50): os.write(pipe, b'x' * 2**20)", Status.REFUSED),
+        ("os.write(pipe, b'[]\\n')", Status.INTERNAL),
+    ],
+    ids=["flood", "forgery"],
+)
+def test_what_an_answer_writes_to_the_judge_itself_is_no_reply(strict: Judge, line: str, status: Status) -> None:
+    body = f"import os\nfor pipe in range(3, 10):\n    try:\n        {line}\n    except OSError: pass\nreturn x.sum(1)"
+    verdict = strict.grade(PUZZLE, body)
+    assert verdict.status is status, verdict.feedback
 
 
 def test_what_one_answer_changes_the_next_does_not_see(strict: Judge) -> None:

@@ -39,13 +39,18 @@ def serve(order: Order) -> None:
         os.dup2(nowhere, standard)
     import torch  # noqa: PLC0415 -- nobody but the worker pays for it
 
-    from tensordrill.judge import drawing, guarding, running  # noqa: PLC0415 -- they import torch too
+    from tensordrill.judge import guarding, running  # noqa: PLC0415 -- they import torch too
 
     device = torch.device(order.device)
     if problem := _prepare(device, order):
         _write(replies, {"missing": problem})
         return
-    with torch.device(device), drawing.DrawnOnCpu():
+    with contextlib.ExitStack() as modes:
+        if not order.once:
+            from tensordrill.judge.drawing import DrawnOnCpu  # noqa: PLC0415 -- takes as long as torch itself
+
+            modes.enter_context(torch.device(device))
+            modes.enter_context(DrawnOnCpu())
         running.run(running.WARM_UP)
         if not order.once:
             running.load_optimizers()
