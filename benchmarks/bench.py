@@ -57,6 +57,9 @@ def main() -> None:
     print(
         f"  p50 {p50 * 1000:.1f} ms (at most 15), p99 {p99 * 1000:.1f} ms, {fresh / p50:.0f} times faster (at least 70)"
     )
+    print("\nthe judge where forking is not safe: a process for each answer")
+    say("answered while the spare is ready", spawned_trip(2 * fresh), fresh, "of a fresh process")
+    say("answered at once", spawned_trip(0), fresh, "of a fresh process")
     print(f"\n{puzzles_per_second():,.0f} puzzles generated a second, every drill and level in turn (at least 2,000)")
 
 
@@ -145,6 +148,21 @@ def warm_trips() -> list[float]:
             taken.append(time.perf_counter() - started)
             time.sleep(0.02)  # a learner pauses between answers; this is round trip, not throughput
     return taken
+
+
+def spawned_trip(pause: float) -> float:
+    """Median seconds of an answer judged in a process of its own, so many seconds after the one before."""
+    puzzle = built_in()["einsum.attention-scores"].puzzle(0)
+    with Judge(backend="spawned") as judge:
+        answer = judge.solution(puzzle)
+        judge.certify(puzzle)
+        taken = []
+        for _ in range(ROUNDS):
+            time.sleep(pause)
+            started = time.perf_counter()
+            assert judge.grade(puzzle, answer).correct
+            taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
 
 
 def puzzles_per_second() -> float:

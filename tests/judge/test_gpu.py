@@ -38,7 +38,7 @@ PUZZLE = WriteCode(
     why="sum",
 )
 RIGHT = "return x.sum(1)"
-SAMPLE = ("einsum.attention-scores", "training.loop-order", "hooks.replace")
+SAMPLE = ("einsum.attention-scores", "training.loop-order", "hooks.patch")
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_right_answer_runs_there_too_and_the_worker_stays_warm(judge: Judge) -
     [
         ("return x.sum(1) + there", Status.WRONG_VALUE, "On the GPU: "),
         ("if there: raise torch.OutOfMemoryError('CUDA out of memory.')\nreturn x.sum(1)", Status.MEMORY, "512 MB"),
-        ("if there: x.foo\nreturn x.sum(1)", Status.RAISED, "On the GPU: It raised AttributeError in line 3"),
+        ("if there: x.foo\nreturn x.sum(1)", Status.RAISED, "On the GPU: It raised AttributeError in line 2"),
         ("while there: pass\nreturn x.sum(1)", Status.TIMEOUT, "On the GPU it had not ended after 2 seconds."),
         ("if there: import os; os.kill = os._exit(1)\nreturn x.sum(1)", Status.RAISED, "ended from inside"),
     ],
