@@ -68,6 +68,9 @@ def main() -> None:
     bare, zygote, child = memory()
     print(f"  zygote {zygote / bare:.2f} of the memory of a bare import torch, {bare / 2**20:.0f} MiB (at most 1.6)")
     print(f"  each child {child / 2**20:.1f} MiB of its own (at most 10)")
+    print("\nthe judge where forking is not safe: a process for each answer")
+    say("answered while the spare is ready", spawned_trip(2 * fresh), fresh, "of a fresh process")
+    say("answered at once", spawned_trip(0), fresh, "of a fresh process")
     print(f"\n{puzzles_per_second():,.0f} puzzles generated a second, every drill and level in turn (at least 2,000)")
 
 
@@ -217,6 +220,21 @@ def occupied(pid: int | None, field: str) -> int:
     """A process's memory of that kind, in bytes."""
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     return sum(int(line.split()[1]) * 1024 for line in text.splitlines() if line.startswith(f"{field}:"))
+
+
+def spawned_trip(pause: float) -> float:
+    """Median seconds of an answer judged in a process of its own, so many seconds after the one before."""
+    puzzle = built_in()["einsum.attention-scores"].puzzle(0)
+    with Judge(backend="spawned") as judge:
+        answer = judge.solution(puzzle)
+        judge.certify(puzzle)
+        taken = []
+        for _ in range(ROUNDS):
+            time.sleep(pause)
+            started = time.perf_counter()
+            assert judge.grade(puzzle, answer).correct
+            taken.append(time.perf_counter() - started)
+    return statistics.median(taken)
 
 
 def puzzles_per_second() -> float:

@@ -103,7 +103,7 @@ class Settings:
     )
     device: str = _setting(
         "cpu",
-        "Where answers run. This version judges on the CPU, whatever is set here.",
+        "Where answers run. With cuda, what passes on the CPU runs on the GPU too; with auto, where there is a GPU.",
         choices=("cpu", "cuda", "auto"),
     )
     keys: str = _setting("emacs", "The keys that edit an answer at the prompt.", choices=("emacs", "vi"))

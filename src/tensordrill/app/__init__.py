@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from tensordrill.app.closing import Closing
     from tensordrill.app.placing import Placing
     from tensordrill.app.sitting import Sitting
+    from tensordrill.judge import Judge
     from tensordrill.report.progress import Summary
     from tensordrill.store import Store
 
@@ -38,7 +39,13 @@ class Standing:
 
 
 class App:
-    """The parts, wired. SQLAlchemy is imported when the store is first used, torch never in this process."""
+    """The parts, wired. SQLAlchemy is imported when the store is first used, torch never in this process.
+
+    `device` is where answers run: `cpu`, `cuda` or `auto`; None for what the settings say.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        self._device = device
 
     @cached_property
     def catalog(self) -> Catalog:
@@ -58,6 +65,18 @@ class App:
     @property
     def day(self) -> date:
         return study_day(clock.now(), self.settings.rollover)
+
+    def judge(self) -> "Judge":
+        """A judge for the device. Raises UsageError where that is `cuda`, and torch finds no GPU: it waits for that."""
+        from tensordrill.judge import Judge  # noqa: PLC0415 -- the judge's side costs `drills` and `stats` nothing
+
+        judge = Judge(device=self._device or self.settings.device)
+        try:
+            judge.require_device()
+        except UsageError:
+            judge.close()
+            raise
+        return judge
 
     def close(self) -> None:
         if "store" in self.__dict__:
@@ -190,10 +209,9 @@ class App:
 
     def _sit(self, session: Session) -> "Sitting":
         from tensordrill.app.sitting import Sitting  # noqa: PLC0415 -- the judge's side costs `drills` and `stats` nothing
-        from tensordrill.judge import Judge  # noqa: PLC0415
 
         return Sitting(
-            session, catalog=self.catalog, store=self.store, judge=Judge(), now=clock.now, settings=self.settings
+            session, catalog=self.catalog, store=self.store, judge=self.judge(), now=clock.now, settings=self.settings
         )
 
 

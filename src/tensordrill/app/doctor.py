@@ -14,14 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tensordrill import __version__, clock, paths, settings
-from tensordrill.errors import TensordrillError
+from tensordrill.errors import TensordrillError, UsageError
 from tensordrill.schedule import rebuild, study_day
 
 if TYPE_CHECKING:
-    from tensordrill.judge.probing import Device, Prober
+    from tensordrill.judge.probing import Prober
     from tensordrill.store import Store
 
 _PACKAGES = ("torch", "einops", "numpy", "fsrs", "SQLAlchemy", "alembic", "prompt_toolkit", "rich", "click")
+_PROCESSES = {
+    "zygote": "each answer is judged in a fork of a process that holds torch (zygote)",
+    "spawned": "each answer is judged in a process started anew (spawned); Python's audit hook stands in for a sandbox",
+}
 _LITTLE_SPACE = 100 * 2**20  # bytes
 _NO_SPACE = 5 * 2**20
 
@@ -51,7 +55,12 @@ def sections() -> Iterator[tuple[str, Iterator[Finding]]]:
     yield "data", data()
     from tensordrill.judge.probing import Prober  # noqa: PLC0415 -- only here
 
-    with closing(Prober()) as prober:
+    try:
+        prober = Prober()
+    except UsageError as error:
+        yield "judge", iter([Finding(Mark.FAULT, "judge", error.message, error.hint)])
+        return
+    with closing(prober):
         yield "judge (this takes some seconds)", judge(prober)
         yield "protection (each was tried by an answer)", protection(prober)
 
@@ -118,7 +127,8 @@ def judge(prober: "Prober") -> Iterator[Finding]:
     memory = f"{limits.memory // 2**20} MB beyond what torch takes"
     given = f"{limits.cpu_s} s of CPU, {limits.wall_s:.0f} s by the clock, {memory}"
     try:
-        yield from _device(prober.device())
+        yield Finding(Mark.OK, "process", _PROCESSES[prober.backend])
+        yield from _device(prober)
         yield Finding(Mark.OK, "round trip", f"{prober.round_trip_ms():.0f} ms for an answer, once warm")
         yield Finding(Mark.OK, "an answer may take", given)
     except (RuntimeError, ValueError, OSError) as error:
@@ -224,16 +234,21 @@ def _cards(store: "Store") -> Finding:
     return Finding(Mark.FAULT, "cards", text, "The history is what counts: keep a copy of the file, and report this.")
 
 
-def _device(seen: "Device") -> Iterator[Finding]:
+def _device(prober: "Prober") -> Iterator[Finding]:
+    """What torch sees, and, where the settings name a GPU, whether a worker for answers can use it."""
+    seen = prober.device()
     built = f"built for CUDA {seen.build}" if seen.build else "built without CUDA"
     devices = f"{seen.devices or 'no'} CUDA device{'s' if seen.devices > 1 else ''}"
-    yield Finding(Mark.OK, "device", f"this version judges on the CPU; torch {seen.torch}, {built}, sees {devices}")
     try:
         wanted = settings.load(paths.settings()).device
     except TensordrillError:
-        return  # told among the paths
-    if wanted != "cpu":
-        yield Finding(Mark.NOTE, "device", f"set to {wanted}, which this version does not use")
+        wanted = "cpu"  # what is wrong with the settings is told among the paths
+    gpu = prober.gpu() if wanted != "cpu" else None
+    where = f"on the CPU, and what passes there on the GPU too ({gpu})" if gpu else "on the CPU"
+    yield Finding(Mark.OK, "device", f"judges {where}; torch {seen.torch}, {built}, sees {devices}")
+    if wanted == "cuda" and gpu is None:
+        hint = "tensordrill config device auto uses a GPU where there is one."
+        yield Finding(Mark.FAULT, "device", "set to cuda, and there is no GPU that torch can use", hint)
 
 
 def _why_not() -> str:

@@ -67,18 +67,20 @@ class Feedback:
 
 @dataclass(frozen=True)
 class Answered:
-    """An answer that was judged; where it mispredicts a program, with the `steps` of that program."""
+    """An answer that was judged, and on which device; where it mispredicts a program, with that program's `steps`."""
 
     asked: Asked
     text: str
     steps: str | None = None
+    device: str = "cpu"
 
     @property
     def command(self) -> str:
         """The shell command that judges it once more, anywhere."""
         asked = self.asked
         answer = shlex.quote(self.text)
-        return f"tensordrill grade {asked.drill.id} --seed {asked.seed} --level {asked.level} --answer {answer}"
+        device = "" if self.device == "cpu" else f" --device {self.device}"
+        return f"tensordrill grade {asked.drill.id} --seed {asked.seed} --level {asked.level}{device} --answer {answer}"
 
 
 class Sitting:
@@ -192,7 +194,7 @@ class Sitting:
             return Feedback(verdict, replaced=True)
         self._faults = 0
         seconds = self._spent
-        self.answered = Answered(asked, text, verdict.steps)
+        self.answered = Answered(asked, text, verdict.steps, verdict.device)
         self.tries += 1
         event, card = self._record(EventType.ANSWER, text, verdict)
         self.session = self.session.answered(correct=verdict.correct)

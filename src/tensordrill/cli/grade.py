@@ -21,6 +21,7 @@ from tensordrill.errors import ExitCode, TensordrillError, UsageError
     shell_complete=completing.files,
     help='Judge lines of {"drill", "seed", "level", "answer"}; "id" is echoed.',
 )
+@options.device
 @options.as_json
 def command(
     drill: str | None,
@@ -28,6 +29,7 @@ def command(
     level: int,
     answer: str | None,
     batch: str | None,
+    device: str | None,
     as_json: bool,  # noqa: FBT001
 ) -> int:
     """Judge an answer to a puzzle that `show` shows. Nothing is recorded.
@@ -37,24 +39,24 @@ def command(
     if batch is not None:
         if drill or answer is not None or seed is not None:
             raise UsageError("--batch takes its drills, seeds and answers from the file.", hint="Leave the others out.")
-        return _batch(batch)
+        return _batch(batch, device)
     if not drill or seed is None or answer is None:
         raise UsageError(
             "To judge an answer takes a drill, a seed and an answer.",
             hint="tensordrill grade DRILL --seed N --answer TEXT",
         )
-    _one(drill, seed, level, _stdin() if answer == "-" else answer, as_json=as_json)
+    _one(drill, seed, level, _stdin() if answer == "-" else answer, device, as_json=as_json)
     return ExitCode.OK
 
 
-def _one(name: str, seed: int, level: int, answer: str, *, as_json: bool) -> None:
+def _one(name: str, seed: int, level: int, answer: str, device: str | None, *, as_json: bool) -> None:
     from tensordrill.app import App
     from tensordrill.app.grading import checked_level, checked_seed, graded
-    from tensordrill.judge import Judge
 
-    found = App().catalog.find(name)
+    app = App(device)
+    found = app.catalog.find(name)
     puzzle = found.puzzle(checked_seed(seed), checked_level(found, level))
-    with Judge() as judge:
+    with app.judge() as judge:
         verdict = judge.grade(puzzle, answer)
     if as_json:
         options.print_json(graded(verdict))
@@ -65,18 +67,18 @@ def _one(name: str, seed: int, level: int, answer: str, *, as_json: bool) -> Non
     from tensordrill.ui.layout import Sheet
     from tensordrill.ui.rendering import counterexample, steps
 
-    said = Text(f"{verdict.status}: {verdict.feedback}")
+    where = "" if verdict.device == "cpu" else f" ({verdict.device})"
+    said = Text(f"{verdict.status}{where}: {verdict.feedback}")
     make_console().print(Sheet([said, *counterexample(verdict), *steps(verdict.steps)]))
 
 
-def _batch(source: str) -> int:
+def _batch(source: str, device: str | None) -> int:
     from tensordrill.app import App
     from tensordrill.app.grading import grade_lines
-    from tensordrill.judge import Judge
 
-    sound = True
-    with _opened(source) as file, Judge() as one, Judge() as other:
-        for verdict, fine in grade_lines(_lines(file, source), App().catalog, [one, other]):
+    sound, app = True, App(device)
+    with _opened(source) as file, app.judge() as one, app.judge() as other:
+        for verdict, fine in grade_lines(_lines(file, source), app.catalog, [one, other]):
             options.print_json(verdict)
             sound &= fine
     return ExitCode.OK if sound else ExitCode.FAULT

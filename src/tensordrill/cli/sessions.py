@@ -12,12 +12,12 @@ from tensordrill.ui.review import run
 from tensordrill.ui.screen import Screen, open_screen
 
 
-def review(minutes: float | None, *, plain: bool) -> None:
-    _play(lambda app: app.today(minutes), plain=plain)
+def review(minutes: float | None, *, device: str | None, plain: bool) -> None:
+    _play(lambda app: app.today(minutes), device=device, plain=plain)
 
 
-def practise(names: Sequence[str], count: int, *, plain: bool) -> None:
-    _play(lambda app: app.practice(names, count), plain=plain)
+def practise(names: Sequence[str], count: int, *, device: str | None, plain: bool) -> None:
+    _play(lambda app: app.practice(names, count), device=device, plain=plain)
 
 
 def daily(*, plain: bool) -> None:
@@ -35,9 +35,10 @@ def _play(
     begin: Callable[[App], Sitting],
     *,
     plain: bool,
+    device: str | None = None,
     sum_up: Callable[[App, Sitting, Screen], None] = _sum_up,
 ) -> None:
-    with closing(App()) as app, closing(begin(app)) as sitting:
+    with closing(App(device)) as app, closing(begin(app)) as sitting:
         screen = open_screen(app.settings, plain=plain)
         if sitting.session.phase is Phase.OVER:
             endings.nothing_due(app.next_due(), app.day, app.open_ended, screen)

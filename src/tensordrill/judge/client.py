@@ -20,10 +20,12 @@ from tensordrill.judge.certifying import (
     typed,
 )
 from tensordrill.judge.diagnosing import explain
-from tensordrill.judge.instances import Instance, instances
-from tensordrill.judge.process import Reply, Zygote, ZygoteDiedError
+from tensordrill.judge.gpu import Gpu, likely, required
+from tensordrill.judge.instances import Instance, instances, request
+from tensordrill.judge.process import Reply, ZygoteDiedError
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.showing import printable, show
+from tensordrill.judge.spawned import Backend, MissingDeviceError, backend_named, start_backend
 from tensordrill.judge.values import BadReplyError, Observed, read_reply
 from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, Wrong
 
@@ -48,12 +50,26 @@ class FailedRunError(RuntimeError):
 class Judge:
     """Runs answers in children of one zygote, which starts with the first use or with `start`.
 
-    One thread at a time may use it; only `stop` may be called from another.
+    `backend` is `zygote` or `spawned`; left out, the system or `TENSORDRILL_JUDGE` decides. `device` is `cpu`, `cuda`
+    or `auto`: what is right on the CPU then runs on a GPU too (`gpu`, where one is given), with `auto` if there is one.
+    One thread at a time may use it; only `stop` may be called from another. Raises UsageError for another backend.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        backend: str | None = None,
+        device: str = "cpu",
+        gpu: Gpu | None = None,
+    ) -> None:
         self._limits = limits or Limits()
-        self._zygote: Zygote | None = None
+        self._backend = backend_named(backend)
+        self._device = device
+        self._gpu = gpu
+        if gpu is None and (device == "cuda" or (device == "auto" and likely())):
+            self._gpu = Gpu(self._limits)
+        self._zygote: Backend | None = None
         self._certificates: dict[str, Certificate] = {}
         self._stopped = False
 
@@ -70,16 +86,29 @@ class Judge:
         if self._stopped:
             raise ZygoteDiedError("the judge was stopped")
         if self._zygote is None:
-            self._zygote = Zygote(self._limits)
+            self._zygote = start_backend(self._limits, self._backend)
+        if self._gpu is not None:
+            self._gpu.start()
+
+    def require_device(self) -> None:
+        """Wait for the GPU where `cuda` is asked for. Raises UsageError where there is none that torch can use."""
+        if self._device == "cuda" and self._gpu is not None:
+            required(self._gpu)
 
     def stop(self) -> None:
         """Kill what runs, now, from any thread. Whoever waits for a verdict is told that the judge was stopped."""
         self._stopped = True
-        if self._zygote is not None:
-            self._zygote.kill()
+        for process in (self._zygote, self._gpu):
+            if process is not None:
+                process.kill()
 
     def close(self) -> None:
-        """End the zygote and free its pipes."""
+        """End the zygote and the GPU's worker, and free their pipes."""
+        self._close_zygote()
+        if self._gpu is not None:
+            self._gpu.close()
+
+    def _close_zygote(self) -> None:
         if self._zygote is not None:
             self._zygote.close()
             self._zygote = None
@@ -181,7 +210,19 @@ class Judge:
             return Verdict(
                 status=Status.INTERNAL, feedback=f"The judge failed ({error}). That is our fault; nothing was rated."
             )
-        return self._verdict(puzzle, certificate, answer, got)
+        verdict = self._verdict(puzzle, certificate, answer, got)
+        if verdict.correct and isinstance(answer, Program) and self._gpu is not None:
+            return self._on_gpu(self._gpu, puzzle, answer, certificate) or verdict
+        return verdict
+
+    def _on_gpu(self, gpu: Gpu, puzzle: Puzzle, answer: Program, certificate: Certificate) -> Verdict | None:
+        """The GPU's verdict on what the CPU finds right; None where there is no GPU, from then on."""
+        try:
+            return gpu.grade(puzzle, answer, certificate)
+        except MissingDeviceError:
+            gpu.close()
+            self._gpu = None
+            return None
 
     def _answered(self, puzzle: Puzzle, answer: Program, certificate: Certificate) -> Sequence[Observed]:
         """What an answer gives on each instance. Raises FailedRunError or ZygoteDiedError."""
@@ -216,7 +257,7 @@ class Judge:
 
         Raises FailedRunError, BadReplyError or ZygoteDiedError.
         """
-        reply = self._ask([_as_json(*job) for job in jobs])
+        reply = self._ask([request(*job) for job in jobs])
         if reply.outcome == "timeout":
             raise FailedRunError(Status.TIMEOUT, f"It had not ended after {self._limits.cpu_s} seconds.")
         if reply.outcome == "flood":
@@ -232,16 +273,16 @@ class Judge:
             raise FailedRunError(Status.MEMORY, f"It needs more than the {megabytes} MB that an answer may take.")
         return observed
 
-    def _ask(self, request: list[dict[str, object]]) -> Reply:
+    def _ask(self, sent: list[dict[str, object]]) -> Reply:
         """Ask the zygote, and once more of a fresh one where it has died: the answer is not at fault for that."""
         self.start()
         assert self._zygote is not None
         try:
-            return self._zygote.ask(request)
+            return self._zygote.ask(sent)
         except ZygoteDiedError:
-            self.close()
+            self._close_zygote()
             self.start()
-            return self._zygote.ask(request)
+            return self._zygote.ask(sent)
 
 
 def _read(puzzle: Puzzle, text: str) -> Answer | Verdict:
@@ -258,16 +299,6 @@ def _read(puzzle: Puzzle, text: str) -> Answer | Verdict:
 
 def _instances(puzzle: Puzzle) -> list[Instance]:
     return instances(puzzle.setting, int(puzzle.hash[:8], 16))
-
-
-def _as_json(puzzle: Puzzle, programs: Sequence[Program], chosen: Sequence[Instance]) -> dict[str, object]:
-    setting = puzzle.setting
-    return {
-        "programs": [[program.source, program.observe] for program in programs],
-        "instances": [instance.as_json(setting.tensors) for instance in chosen],
-        "setup": setting.setup,
-        "dtype": "float32" if setting.dtypes_matter else "float64",
-    }
 
 
 def _too_large(puzzle: Puzzle, answer: Program, chosen: Sequence[Instance]) -> str | None:

@@ -4,7 +4,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from tensordrill.puzzles import Setting, Tensor
+from tensordrill.puzzles import Program, Puzzle, Setting, Tensor
 
 EQUAL_SIZE = 3
 _TRIES = 50
@@ -30,6 +30,17 @@ class Instance:
             domain, _, axis = tensor.domain.partition(":")
             made.setdefault(tensor.name, [tensor.name, shape, domain, self.sizes[axis] if axis else 0])
         return {"sizes": dict(self.sizes), "fill": self.fill, "seed": self.seed, "tensors": list(made.values())}
+
+
+def request(puzzle: Puzzle, programs: Sequence[Program], chosen: Sequence[Instance]) -> dict[str, object]:
+    """What a child is sent: programs to run, and on what."""
+    setting = puzzle.setting
+    return {
+        "programs": [[program.source, program.observe] for program in programs],
+        "instances": [instance.as_json(setting.tensors) for instance in chosen],
+        "setup": setting.setup,
+        "dtype": "float32" if setting.dtypes_matter else "float64",
+    }
 
 
 def instances(setting: Setting, seed: int) -> list[Instance]:

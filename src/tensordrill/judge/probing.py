@@ -14,8 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tensordrill.judge.process import Reply, Zygote
+from tensordrill.judge.gpu import Gpu
+from tensordrill.judge.process import Reply
 from tensordrill.judge.sandbox import Limits
+from tensordrill.judge.spawned import Backend, MissingDeviceError, backend_named, start_backend
 from tensordrill.judge.values import BadReplyError, Items, Observed, Scalar, read_reply
 
 _STRICT = Limits(cpu_s=1, wall_s=4.0, memory=256 * 2**20)  # the same limits as for answers, but nobody waits for long
@@ -150,10 +152,14 @@ answer = [str(torch.__version__), torch.version.cuda, torch.cuda.device_count() 
 
 
 class Prober:
-    """A judge's process to be probed, from its first use. Raises ZygoteDiedError where it cannot be kept running."""
+    """A judge's process to be probed, from its first use: of the kind that `backend` names, as sessions use it.
+
+    Raises UsageError where `TENSORDRILL_JUDGE` names none, later ZygoteDiedError where it cannot be kept running.
+    """
 
     def __init__(self) -> None:
-        self._zygote: Zygote | None = None
+        self.backend = backend_named()
+        self._zygote: Backend | None = None
 
     def close(self) -> None:
         if self._zygote:
@@ -166,6 +172,16 @@ class Prober:
             case [str(torch), str() | None as build, int(devices)]:
                 return Device(torch, build, devices)
         raise BadReplyError(tried.raised or f"the process that was asked has {tried.reply.outcome}")
+
+    def gpu(self) -> str | None:
+        """What the GPU calls itself that a worker for answers finds; None where it finds none."""
+        gpu = Gpu(_STRICT)
+        try:
+            return gpu.name()
+        except MissingDeviceError:
+            return None
+        finally:
+            gpu.close()
 
     def round_trip_ms(self) -> float:
         """The median time of an answer that does nothing, once everything is loaded."""
@@ -188,7 +204,7 @@ class Prober:
     def _try(self, source: str, folder: Path = Path()) -> Tried:
         instance = {"sizes": {}, "fill": "small", "seed": 0, "tensors": []}
         job = {"programs": [[source, [["answer", "answer"]]]], "instances": [instance], "setup": "", "dtype": "float32"}
-        self._zygote = self._zygote or Zygote(_STRICT)
+        self._zygote = self._zygote or start_backend(_STRICT, self.backend)
         reply = self._zygote.ask([job])
         if reply.outcome != "ran":
             return Tried(reply, "", None, folder)

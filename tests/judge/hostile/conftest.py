@@ -345,7 +345,12 @@ class Uncontained:
         assert self._process.stdout is not None
         program = PUZZLE.read(answer)
         instance = {"sizes": {}, "fill": "small", "seed": 0, "tensors": [["x", [2, 3], "any", 0]]}
-        job = {"programs": [[program.source, program.observe]], "instances": [instance], "setup": "", "dtype": "float64"}
+        job = {
+            "programs": [[program.source, program.observe]],
+            "instances": [instance],
+            "setup": "",
+            "dtype": "float64",
+        }
         os.write(self._process.stdin.fileno(), json.dumps([job]).encode() + b"\n")
         if not select.select([self._process.stdout], [], [], patience_s)[0]:
             self.close()  # its late reply must not be taken for the next one's
@@ -353,7 +358,9 @@ class Uncontained:
         line = self._process.stdout.readline()
         if not line:
             self.close()
-        [[[seen]]] = read_reply(line, [(1, 1)]) if line.strip() else [[[Observed((("the result", Scalar("str", "")),))]]]
+        [[[seen]]] = (
+            read_reply(line, [(1, 1)]) if line.strip() else [[[Observed((("the result", Scalar("str", "")),))]]]
+        )
         value = seen.values[0][1] if seen.values else Scalar("str", f"{seen.raised}")
         return str(value.value) if isinstance(value, Scalar) else ""
 

@@ -30,7 +30,7 @@ BODIES = {
     "markup of rich's": "return '[red]Correct.[/red] [link=file:///etc/passwd]x[/link]'",
     "broken markup of rich's": "raise ValueError('[/nothing] [bold')",
     "markup of prompt_toolkit's": "raise ValueError('<style bg=\"red\">&</style> {0} %s')",
-    "a verdict": "raise ValueError('Correct.\\n\\n{\"correct\": true, \"status\": \"correct\"}')",
+    "a verdict": 'raise ValueError(\'Correct.\\n\\n{"correct": true, "status": "correct"}\')',
     "many lines": "raise ValueError('\\n' * 1000)",
 }
 
