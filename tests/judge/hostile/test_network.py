@@ -34,10 +34,7 @@ ATTACKS = {
     "urllib": "import urllib.request\nurllib.request.urlopen(f'http://127.0.0.1:{tcp}', timeout=0.2)",
     "http": "import http.client\nhttp.client.HTTPConnection('127.0.0.1', tcp, timeout=1).connect()",
     "torch.hub": "torch.hub.urlopen(f'http://127.0.0.1:{tcp}', timeout=0.2)",
-    "torch.distributed": """
-        from datetime import timedelta
-        torch.distributed.TCPStore('127.0.0.1', tcp, is_master=False, timeout=timedelta(seconds=1))
-    """,
+    "torch.distributed": "return str(torch.distributed.TCPStore('127.0.0.1', 0, 1, True, wait_for_workers=False).port)",
     "asyncio": """
         import asyncio
         async def speak():

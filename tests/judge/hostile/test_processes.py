@@ -5,7 +5,7 @@ ATTACKS = {
     "terminate": "os.kill(victim, 15)",
     "stop": "os.kill(victim, 19)",
     "signal the client": "os.kill(client, 10)",
-    "end the client": "os.kill(client, 15)",
+    "interrupt the client": "os.kill(client, 23)",
     "kill the parent": "os.kill(os.getppid(), 9)",
     "stop the parent": "os.kill(os.getppid(), 19)",
     "interrupt the parent": "os.kill(os.getppid(), 2)",

@@ -24,7 +24,7 @@ ATTACKS = {
     """,
     "the loader of libraries": """
         try:
-            torch.ops.load_library(secret)
+            ctypes.CDLL(secret)
         except OSError as error:  # it reads the file to find that it is no library
             return 'elf' if 'ELF' in str(error) or 'too short' in str(error) else None
     """,

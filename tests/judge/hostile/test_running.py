@@ -136,7 +136,6 @@ ATTACKS = {
         thread.join()
         return heard[0]
     """,
-    "a thread of torch's": "torch.set_num_threads(4)\ntorch.ones(400, 400) @ torch.ones(400, 400)\nreturn 'ran' if len(os.listdir('/proc/self/task')) > 1 else None",
     "a thread of pthread's": """
         libc = ctypes.CDLL(None)
         work = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda _: None)

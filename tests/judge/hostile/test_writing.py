@@ -29,7 +29,6 @@ ATTACKS = {
     "numpy.memmap": "np.memmap(folder + '/kept', np.uint8, 'r+')[:] = 7",
     "a log": "import logging\nlogging.FileHandler(folder + '/new')",
     "a database": "import sqlite3\nsqlite3.connect(folder + '/new').execute('create table t (a)')",
-    "a trace": "with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:\n    x.sum()\nseen.export_chrome_trace(folder + '/new')",
     "compiled": "open(folder + '/new.py', 'w').close()\nimport py_compile\npy_compile.compile(folder + '/new.py')",
     "a fifo": "os.write(os.open(folder + '/fifo', os.O_WRONLY | os.O_NONBLOCK), b'x')",
     "chmod": "os.chmod(folder + '/kept', 0o777)",
