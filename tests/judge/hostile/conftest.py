@@ -46,7 +46,7 @@ LIMITS = Limits(cpu_s=1, wall_s=2.0, memory=128 * 2**20)
 PATIENCE_S = 5.0
 START_S = 120.0
 ATTACK_S = 3.0
-HANGS_S = 30
+HANGS_S = 10
 MOST_SAID = 10_000
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
