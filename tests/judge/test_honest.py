@@ -1,5 +1,7 @@
 """Honest answers in many styles: whatever keeps hostile ones out must let all that learners reasonably use work."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
 from collections.abc import Iterator
 from textwrap import dedent
 
@@ -64,7 +66,7 @@ TOTALS = {
             return t.sum(1)
         return go(x)
     """,
-    "a whole def with types": "from torch import Tensor\ndef total(x: Tensor, *, dim: int = 1) -> Tensor:\n    \"\"\"Sum.\"\"\"\n    return x.sum(dim)",
+    "a whole def with types": 'from torch import Tensor\ndef total(x: Tensor, *, dim: int = 1) -> Tensor:\n    """Sum."""\n    return x.sum(dim)',
     "helpers beside it": "def helper(t: 'Tensor') -> 'Tensor':\n    return t.sum(1)\n\ndef total(x):\n    return helper(x)",
     "future annotations": "from __future__ import annotations\ndef total(x: Undefined) -> Nothing:\n    return x.sum(1)",
     "a dataclass": """

@@ -46,7 +46,7 @@ LIMITS = Limits(cpu_s=1, wall_s=2.0, memory=128 * 2**20)
 PATIENCE_S = 5.0
 START_S = 120.0
 ATTACK_S = 3.0
-HANGS_S = 10
+HANGS_S = 30
 MOST_SAID = 10_000
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -244,7 +244,7 @@ def _tree(root: int | None) -> list[int]:
     found = [root] if root in parents else []
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _condition(pid: int) -> object:
@@ -252,7 +252,7 @@ def _condition(pid: int) -> object:
     try:
         status = Path(f"/proc/{pid}/status").read_text(errors="replace")
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        limits = [resource.prlimit(pid, kind) for kind in range(resource.RLIMIT_RTPRIO + 1)]  # type: ignore[attr-defined]
+        limits = [resource.prlimit(pid, kind) for kind in range(resource.RLIMIT_RTPRIO + 1)]
         score = Path(f"/proc/{pid}/oom_score_adj").read_text(encoding="ascii")
     except OSError:
         return "gone"
@@ -269,7 +269,8 @@ def wrapped(bait: Bait, attack: str) -> str:
     return (
         f"import ctypes, os, socket, subprocess, sys, time\n{given}\n"
         f"def attack():\n{indent(dedent(attack).strip(), '    ')}\n"
-        "try:\n    proof = attack()\nexcept BaseException as error:\n    proof = None\n    cause = type(error).__name__\n"
+        "try:\n    proof = attack()\n"
+        "except BaseException as error:\n    proof, cause = None, type(error).__name__\n"
         "else:\n    cause = 'nothing'\n"
         "return f'breach {proof}' if proof is not None else cause"
     )
@@ -368,7 +369,12 @@ class Uncontained:
         """The text that the answer gives; nothing where it gives none in time, or ends what runs it."""
         program = PUZZLE.read(answer)
         instance = {"sizes": {}, "fill": "small", "seed": 0, "tensors": [["x", [2, 3], "any", 0]]}
-        job = {"programs": [[program.source, program.observe]], "instances": [instance], "setup": "", "dtype": "float64"}
+        job = {
+            "programs": [[program.source, program.observe]],
+            "instances": [instance],
+            "setup": "",
+            "dtype": "float64",
+        }
         self._send(json.dumps([job]).encode())
         line = self._line(ATTACK_S)
         if not line.startswith(b"["):

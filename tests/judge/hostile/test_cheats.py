@@ -1,11 +1,16 @@
 """Answers that would be correct without the sum that is asked for: by patching, by lying, by finding the reference."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
-
 import tensordrill.drills
+
+from tensordrill.catalog import Catalog
+from tensordrill.puzzles import Puzzle
 
 SEED = 7
 LIAR = """
@@ -166,7 +171,7 @@ for start, end in own_maps(os.getppid()):
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_it_is_not_correct(contained, body):
+def test_it_is_not_correct(contained: Callable[[str], object], body: str) -> None:
     contained(dedent(body).strip())
 
 
@@ -193,7 +198,9 @@ LOOKING_UP = {
 
 
 @pytest.mark.parametrize("code", LOOKING_UP.values(), ids=LOOKING_UP)
-def test_the_solution_is_nowhere_to_be_found(contained, catalog, code):
+def test_the_solution_is_nowhere_to_be_found(
+    contained: Callable[[str, Puzzle], object], catalog: Catalog, code: str
+) -> None:
     """An answer that knows its drill and seed, and asks this very program for the solution."""
     drill = next(one for one in catalog.values() if one.puzzle(SEED).kind == "expr")
     puzzle = drill.puzzle(SEED)

@@ -1,5 +1,7 @@
 """Answers that speak with somebody: by TCP, UDP, UNIX sockets, and the libraries above them."""
 
+from collections.abc import Callable
+
 ATTACKS = {
     "tcp": "socket.create_connection(('127.0.0.1', tcp), 2)",
     "tcp without waiting": """
@@ -54,9 +56,9 @@ ATTACKS = {
 }
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)

@@ -1,5 +1,9 @@
 """Answers that run other programs, load code, or start more of themselves."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
+
 ATTACKS = {
     "os.system": "os.system(f'touch {folder}/new')",
     "subprocess": "subprocess.run(['/bin/sh', '-c', f'echo > {folder}/new'])",
@@ -145,9 +149,9 @@ ATTACKS = {
 }  # fmt: skip
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)

@@ -1,5 +1,9 @@
 """Answers that leave something behind: files, their metadata, memory that processes share."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
+
 ATTACKS = {
     "open": "open(folder + '/new', 'w').write('x')",
     "an empty file": "os.close(os.open(folder + '/new', os.O_CREAT | os.O_WRONLY))",
@@ -61,9 +65,9 @@ ATTACKS = {
 }  # fmt: skip
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)
