@@ -58,12 +58,14 @@ def test_an_ordinary_user_is_contained_too(tmp_path: Path, catalog: Catalog) -> 
         os.chown(path, 65534, 65534)
     facts = [(path.stat().st_ctime_ns, path.read_bytes()) for path in folder.iterdir()]
     drill = next(one for one in catalog.values() if one.puzzle(1).kind == "expr")
-    lines: list[str] = []
-    for attack in ATTACKS.values():
-        for answer in (f"({attack.format(folder=str(folder))}, 'breach')[1]", drill.puzzle(1).solution):
-            lines.append(json.dumps({"drill": drill.id, "seed": 1, "answer": answer}))
+    answers = [
+        answer
+        for attack in ATTACKS.values()
+        for answer in (f"({attack.format(folder=str(folder))}, 'breach')[1]", drill.puzzle(1).solution)
+    ]
+    lines = [json.dumps({"drill": drill.id, "seed": 1, "answer": answer}) for answer in answers]
     done = as_nobody("-m", "tensordrill", "grade", "--batch", "-", stdin="\n".join(lines))
-    assert done.returncode == 0, done.stderr
+    assert done.returncode == 0, done.stdout
     verdicts = [json.loads(line) for line in done.stdout.splitlines()]
     assert [one["status"] for one in verdicts[1::2]] == ["correct"] * len(ATTACKS)
     for name, verdict in zip(ATTACKS, verdicts[::2], strict=True):
