@@ -272,7 +272,8 @@ def wrapped(bait: Bait, attack: str) -> str:
         "try:\n    proof = attack()\n"
         "except BaseException as error:\n    proof, cause = None, type(error).__name__\n"
         "else:\n    cause = 'nothing'\n"
-        "return f'breach {proof}' if proof is not None else cause"
+        "if proof is not None:\n    sys.breach = f'breach {proof}'\n"
+        "return getattr(sys, 'breach', cause)"  # that of the first instance: what works once may fail the second time
     )
 
 
