@@ -1,5 +1,7 @@
 """Honest answers in many styles: whatever keeps hostile ones out must let all that learners reasonably use work."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
 from collections.abc import Iterator
 from textwrap import dedent
 

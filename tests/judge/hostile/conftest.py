@@ -26,8 +26,8 @@ import pytest
 from tensordrill.domain import Status, Verdict
 from tensordrill.judge import Judge
 from tensordrill.judge.sandbox import Limits
-from tensordrill.judge.values import Observed, Scalar, read_reply
-from tensordrill.puzzles import WriteCode, tensor
+from tensordrill.judge.values import Scalar, read_reply
+from tensordrill.puzzles import Puzzle, WriteCode, tensor
 
 collect_ignore_glob = [] if sys.platform == "linux" else ["test_*.py"]  # the baits are Linux's, as the containment is
 
@@ -45,10 +45,13 @@ NAMED = set(Status) - {Status.CORRECT, Status.INTERNAL, Status.UNPARSABLE}
 LIMITS = Limits(cpu_s=1, wall_s=2.0, memory=128 * 2**20)
 PATIENCE_S = 5.0
 START_S = 120.0
+ATTACK_S = 3.0
+HANGS_S = 30
+MOST_SAID = 10_000
 _PR_SET_CHILD_SUBREAPER = 36
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _KEYCTL, _SEARCH, _SESSION_RING, _USER_RING = 250, 10, -3, -4  # x86-64's number; others do not find the key
-Contained = Callable[[str], Verdict]
+Contained = Callable[..., Verdict]
 
 
 class Bait:
@@ -241,7 +244,7 @@ def _tree(root: int | None) -> list[int]:
     found = [root] if root in parents else []
     for pid in found:
         found += [child for child, parent in parents.items() if parent == pid]
-    return found  # type: ignore[return-value]
+    return found
 
 
 def _condition(pid: int) -> object:
@@ -249,7 +252,7 @@ def _condition(pid: int) -> object:
     try:
         status = Path(f"/proc/{pid}/status").read_text(errors="replace")
         facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-        limits = [resource.prlimit(pid, kind) for kind in range(resource.RLIMIT_RTPRIO + 1)]  # type: ignore[attr-defined]
+        limits = [resource.prlimit(pid, kind) for kind in range(resource.RLIMIT_RTPRIO + 1)]
         score = Path(f"/proc/{pid}/oom_score_adj").read_text(encoding="ascii")
     except OSError:
         return "gone"
@@ -266,9 +269,11 @@ def wrapped(bait: Bait, attack: str) -> str:
     return (
         f"import ctypes, os, socket, subprocess, sys, time\n{given}\n"
         f"def attack():\n{indent(dedent(attack).strip(), '    ')}\n"
-        "try:\n    proof = attack()\nexcept BaseException as error:\n    proof = None\n    cause = type(error).__name__\n"
+        "try:\n    proof = attack()\n"
+        "except BaseException as error:\n    proof, cause = None, type(error).__name__\n"
         "else:\n    cause = 'nothing'\n"
-        "return f'breach {proof}' if proof is not None else cause"
+        "if proof is not None:\n    sys.breach = f'breach {proof}'\n"
+        "return getattr(sys, 'breach', cause)"  # that of the first instance: what works once may fail the second time
     )
 
 
@@ -276,7 +281,7 @@ def wrapped(bait: Bait, attack: str) -> str:
 def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bait]:
     """Shared by a worker's attacks. Until its end, orphans become children of this process, where they are seen."""
     _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    caught = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGURG, signal.SIGCONT, signal.SIGTERM)
+    caught = (signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP, signal.SIGURG, signal.SIGCONT)
     handlers = {number: signal.signal(number, lambda sent, _: _signals.append(sent)) for number in caught}
     made = Bait(tmp_path_factory.mktemp("bait"))
     yield made
@@ -295,40 +300,59 @@ def hunted(bait: Bait) -> Iterator[Judge]:
         yield judge
 
 
+@contextlib.contextmanager
+def patience() -> Iterator[None]:
+    """Interrupts a judge that an answer has made hang, its own process that is, for which no limits hold."""
+
+    def interrupt(*_: object) -> None:
+        pytest.fail("The judge itself hangs.")
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.alarm(HANGS_S)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
 @pytest.fixture
 def contained(bait: Bait, hunted: Judge) -> Contained:
     """Grade a hostile answer and look at everything; the next answer is judged as ever."""
 
-    def attack(answer: str) -> Verdict:
+    def attack(answer: str, puzzle: Puzzle = PUZZLE) -> Verdict:
         assert hunted.grade(PUZZLE, HONEST).correct
         watch = Watch(bait, lambda: hunted.zygote_pid, spares=1, patience_s=PATIENCE_S)
-        verdict = hunted.grade(PUZZLE, answer)
+        with patience():
+            verdict = hunted.grade(puzzle, answer)
         said = (verdict.feedback, verdict.expected, verdict.got, verdict.steps)
         after = hunted.grade(PUZZLE, HONEST)
         assert watch.effects(*said) == []
         assert not verdict.correct
-        assert verdict.status in NAMED, verdict.feedback
+        assert verdict.status in NAMED, f"{verdict.status}: {verdict.feedback}"
         for text in filter(None, said):
             assert all(c.isprintable() or c == "\n" for c in text)
-            assert len(text) < 10_000
+            assert len(text) < MOST_SAID
         assert after.correct, after.feedback
         return verdict
 
-    return attack
+    def fresh(answer: str, puzzle: Puzzle = PUZZLE) -> Verdict:
+        try:
+            return attack(answer, puzzle)
+        except BaseException:
+            hunted.close()  # what was not contained must not spoil the next test; it starts again by itself
+            raise
+
+    return fresh
 
 
 class Uncontained:
-    """A process that runs attacks with nothing in their way: an attack that fails even here would prove nothing."""
+    """Processes that run attacks with nothing in their way: an attack that fails even here would prove nothing.
+
+    `pid` is the one that runs the next attack; None where it has ended.
+    """
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def pid(self) -> int | None:
-        return self._process.pid if self._process and self._process.poll() is None else None
-
-    def start(self) -> None:
-        self.close()
         self._process = subprocess.Popen(
             [sys.executable, "-P", str(Path(__file__).with_name("uncontained.py"))],
             stdin=subprocess.PIPE,
@@ -336,13 +360,14 @@ class Uncontained:
             stderr=subprocess.DEVNULL,
             bufsize=0,
         )
-        self.run(HONEST, patience_s=START_S)
+        self._starter = int(self._line(START_S))
 
-    def run(self, answer: str, patience_s: float = PATIENCE_S) -> str:
-        """The text that the answer gives; nothing where it ended or stopped the process."""
-        assert self._process is not None
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
+    @property
+    def pid(self) -> int | None:
+        return self._starter if _condition(self._starter) != "gone" else None
+
+    def run(self, answer: str) -> str:
+        """The text that the answer gives; nothing where it gives none in time, or ends what runs it."""
         program = PUZZLE.read(answer)
         instance = {"sizes": {}, "fill": "small", "seed": 0, "tensors": [["x", [2, 3], "any", 0]]}
         job = {
@@ -351,32 +376,41 @@ class Uncontained:
             "setup": "",
             "dtype": "float64",
         }
-        os.write(self._process.stdin.fileno(), json.dumps([job]).encode() + b"\n")
-        if not select.select([self._process.stdout], [], [], patience_s)[0]:
-            self.close()  # its late reply must not be taken for the next one's
+        self._send(json.dumps([job]).encode())
+        line = self._line(ATTACK_S)
+        if not line.startswith(b"["):
             return ""
-        line = self._process.stdout.readline()
-        if not line:
-            self.close()
-        [[[seen]]] = (
-            read_reply(line, [(1, 1)]) if line.strip() else [[[Observed((("the result", Scalar("str", "")),))]]]
-        )
+        [[[seen]]] = read_reply(line, [(1, 1)])
         value = seen.values[0][1] if seen.values else Scalar("str", f"{seen.raised}")
         return str(value.value) if isinstance(value, Scalar) else ""
 
+    def renew(self) -> None:
+        """Have a fresh process for the next attack."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._starter, signal.SIGKILL)
+        while not (line := self._line(START_S)).isdigit():
+            assert line or self._process.poll() is None
+        self._starter = int(line)
+
     def close(self) -> None:
-        if self._process and self._process.returncode is None:
-            self._process.kill()
-            for pipe in (self._process.stdin, self._process.stdout):
-                assert pipe is not None
-                pipe.close()
-            self._process.wait()
+        self._process.kill()
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._starter, signal.SIGKILL)
+        self._process.communicate()
+
+    def _send(self, data: bytes) -> None:
+        assert self._process.stdin is not None
+        os.write(self._process.stdin.fileno(), data)
+
+    def _line(self, patience_s: float) -> bytes:
+        assert self._process.stdout is not None
+        readable = select.select([self._process.stdout], [], [], patience_s)[0]
+        return self._process.stdout.readline().strip() if readable else b""
 
 
 @pytest.fixture(scope="session")
 def uncontained() -> Iterator[Uncontained]:
     process = Uncontained()
-    process.start()
     yield process
     process.close()
 
@@ -386,12 +420,10 @@ def proven(bait: Bait, uncontained: Uncontained) -> Callable[[str], None]:
     """Run an attack where nothing contains it: it must do what it is here for."""
 
     def attack(answer: str) -> None:
-        watch = Watch(bait, lambda: uncontained.pid, spares=0, patience_s=0.1)
-        condition = _condition(uncontained.pid or 0)
+        watch = Watch(bait, lambda: uncontained.pid, spares=0, patience_s=0.05)
         said = uncontained.run(answer)
         effects = watch.effects(said)
-        if uncontained.pid is None or _condition(uncontained.pid) != condition:
-            uncontained.start()
+        uncontained.renew()
         assert effects, f"It did nothing: {said}"
 
     return attack

@@ -1,5 +1,8 @@
 """Answers that take all they can get: memory, time, processes, depth. All are small enough to do no harm uncontained."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
 from textwrap import dedent
 
 import pytest
@@ -65,5 +68,5 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_it_ends_and_has_a_name(contained, body):
+def test_it_ends_and_has_a_name(contained: Callable[[str], object], body: str) -> None:
     contained(dedent(body).strip())

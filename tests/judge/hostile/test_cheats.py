@@ -1,9 +1,18 @@
 """Answers that would be correct without the sum that is asked for: by patching, by lying, by finding the reference."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
+from pathlib import Path
 from textwrap import dedent
 
 import pytest
+import tensordrill.drills
 
+from tensordrill.catalog import Catalog
+from tensordrill.puzzles import Puzzle
+
+SEED = 7
 LIAR = """
 class Liar(torch.Tensor):
     @classmethod
@@ -162,15 +171,46 @@ for start, end in own_maps(os.getppid()):
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_it_is_not_correct(contained, body):
+def test_it_is_not_correct(contained: Callable[[str], object], body: str) -> None:
     contained(dedent(body).strip())
 
 
-DRILL = "shapes.flatten-heads"
 LOOKING_UP = {
-    "the catalogue": """
-        from tensordrill.catalog import built_in
-        puzzle = built_in()[DRILL].puzzle(seed=SEED)
-        source = puzzle.solution
+    "the catalogue": "from tensordrill.catalog import built_in\nanswer = built_in()[drill].puzzle(seed).solution",
+    "its track": "import importlib\nmade = vars(importlib.import_module('tensordrill.drills.' + module))\nanswer = next(d for d in made.values() if getattr(d, 'id', '') == drill).puzzle(seed).solution",
+    "its source": """
+        import glob, os, re, sys
+        sources = [open(path).read() for base in (*sys.path, repository) for path in glob.glob(f'{base}/**/drills/{module}.py', recursive=True)]
+        answer = re.search('reference_expression="(.*?)"', sources[0])[1]
+    """,
+    "its compiled source": """
+        import glob, importlib.util
+        [path, *_] = glob.glob(f'{repository}/drills/__pycache__/{module}.*.pyc')
+        code = __import__('marshal').loads(open(path, 'rb').read()[16:])
+        answer = code.co_consts and 'found'
+    """,
+    "the program": """
+        import json, subprocess, sys
+        shown = subprocess.check_output([sys.executable, '-m', 'tensordrill', 'show', drill, '--seed', str(seed), '--solution', '--json'])
+        answer = json.loads(shown)['solution']['answer']
     """,
 }
+
+
+@pytest.mark.parametrize("code", LOOKING_UP.values(), ids=LOOKING_UP)
+def test_the_solution_is_nowhere_to_be_found(
+    contained: Callable[[str, Puzzle], object], catalog: Catalog, code: str
+) -> None:
+    """An answer that knows its drill and seed, and asks this very program for the solution."""
+    drill = next(one for one in catalog.values() if one.puzzle(SEED).kind == "expr")
+    puzzle = drill.puzzle(SEED)
+    known = {
+        "drill": drill.id,
+        "seed": SEED,
+        "module": drill.generator.__module__.rpartition(".")[2],
+        "repository": str(Path(tensordrill.drills.__file__).parent.parent),
+    }
+    given = "\n".join(f"{name} = {value!r}" for name, value in known.items())
+    source = f"{given}\n{dedent(code).strip()}\n"
+    answer = f"(lambda scope: (exec({source!r}, scope), eval(scope['answer'], globals()))[1])({{}})"
+    contained(answer, puzzle)

@@ -1,8 +1,14 @@
 """Answers that speak to the terminal, or pretend to be the judge, in whatever text they may give."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
 from textwrap import dedent
 
 import pytest
+
+from tensordrill.judge import Judge
+from tensordrill.puzzles import WriteExpression, tensor
 
 ESC = r"\x1b[2J\x1b]0;own\x07\x1bP\x1b\\\x9b31m\x00\x08\r\x7f\u202e\u2066\u200b\u2028\ud800"
 BODIES = {
@@ -36,14 +42,12 @@ BODIES = {
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_no_control_character_gets_out(contained, body):
+def test_no_control_character_gets_out(contained: Callable[[str], object], body: str) -> None:
     contained(dedent(body).strip())
 
 
 @pytest.mark.parametrize("text", ["x.sum(1) \x1b[2J", "'\x1b[2J'", "\x00", "x.sum\u200b(1)", "\x9b31m", "\ud800"])
-def test_nor_one_of_the_answer_itself(hunted, text):
-    from tensordrill.puzzles import WriteExpression, tensor
-
+def test_nor_one_of_the_answer_itself(hunted: Judge, text: str) -> None:
     puzzle = WriteExpression(
         prompt="", tensors=[tensor("x", "row column")], reference_expression="x.sum(0)", hints=["a", "b"], why="w"
     )

@@ -1,5 +1,9 @@
 """Answers that ask the kernel for what no learner needs: a system may refuse these by itself, the judge always does."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
+
 import pytest
 
 CALL = "libc = ctypes.CDLL(None, use_errno=True)\n"
@@ -59,11 +63,11 @@ return 'map' if libc.syscall(321, 0, wish, 128) > 0 else None""",
 }  # fmt: skip
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     try:
         proven(attack)
     except AssertionError as error:

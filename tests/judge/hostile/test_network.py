@@ -1,5 +1,7 @@
 """Answers that speak with somebody: by TCP, UDP, UNIX sockets, and the libraries above them."""
 
+from collections.abc import Callable
+
 ATTACKS = {
     "tcp": "socket.create_connection(('127.0.0.1', tcp), 2)",
     "tcp without waiting": """
@@ -34,10 +36,7 @@ ATTACKS = {
     "urllib": "import urllib.request\nurllib.request.urlopen(f'http://127.0.0.1:{tcp}', timeout=0.2)",
     "http": "import http.client\nhttp.client.HTTPConnection('127.0.0.1', tcp, timeout=1).connect()",
     "torch.hub": "torch.hub.urlopen(f'http://127.0.0.1:{tcp}', timeout=0.2)",
-    "torch.distributed": """
-        from datetime import timedelta
-        torch.distributed.TCPStore('127.0.0.1', tcp, is_master=False, timeout=timedelta(seconds=1))
-    """,
+    "torch.distributed": "return str(torch.distributed.TCPStore('127.0.0.1', 0, 1, True, wait_for_workers=False).port)",
     "asyncio": """
         import asyncio
         async def speak():
@@ -57,9 +56,9 @@ ATTACKS = {
 }
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)

@@ -1,11 +1,13 @@
 """Answers that kill, stop, trace, slow or rename other processes. None aims wider than this suite's own."""
 
+from collections.abc import Callable
+
 ATTACKS = {
     "kill": "os.kill(victim, 9)",
     "terminate": "os.kill(victim, 15)",
     "stop": "os.kill(victim, 19)",
     "signal the client": "os.kill(client, 10)",
-    "end the client": "os.kill(client, 15)",
+    "interrupt the client": "os.kill(client, 23)",
     "kill the parent": "os.kill(os.getppid(), 9)",
     "stop the parent": "os.kill(os.getppid(), 19)",
     "interrupt the parent": "os.kill(os.getppid(), 2)",
@@ -67,9 +69,9 @@ ATTACKS = {
 }
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)

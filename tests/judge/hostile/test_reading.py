@@ -1,5 +1,9 @@
 """Answers that read what is not theirs: files, the environment, other processes, their own memory."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
+
 ATTACKS = {
     "open": "return open(secret).read()",
     "io": "import io\nreturn io.FileIO(secret).readall().decode()",
@@ -24,7 +28,7 @@ ATTACKS = {
     """,
     "the loader of libraries": """
         try:
-            torch.ops.load_library(secret)
+            ctypes.CDLL(secret)
         except OSError as error:  # it reads the file to find that it is no library
             return 'elf' if 'ELF' in str(error) or 'too short' in str(error) else None
     """,
@@ -99,9 +103,9 @@ ATTACKS = {
 }  # fmt: skip
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)

@@ -1,5 +1,8 @@
 """Answers that write the reply themselves: forged, flooded, truncated, doubled, or a poison for whoever reads it."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
 from textwrap import dedent
 
 import pytest
@@ -124,5 +127,5 @@ def answer_of(body: str) -> str:
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
-def test_a_reply_is_data_and_nothing_else(contained, body):
+def test_a_reply_is_data_and_nothing_else(contained: Callable[[str], object], body: str) -> None:
     contained(answer_of(body))

@@ -1,5 +1,9 @@
 """Answers that run other programs, load code, or start more of themselves."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
+
 ATTACKS = {
     "os.system": "os.system(f'touch {folder}/new')",
     "subprocess": "subprocess.run(['/bin/sh', '-c', f'echo > {folder}/new'])",
@@ -136,7 +140,6 @@ ATTACKS = {
         thread.join()
         return heard[0]
     """,
-    "a thread of torch's": "torch.set_num_threads(4)\ntorch.ones(400, 400) @ torch.ones(400, 400)\nreturn 'ran' if len(os.listdir('/proc/self/task')) > 1 else None",
     "a thread of pthread's": """
         libc = ctypes.CDLL(None)
         work = ctypes.CFUNCTYPE(ctypes.c_void_p, ctypes.c_void_p)(lambda _: None)
@@ -146,9 +149,9 @@ ATTACKS = {
 }  # fmt: skip
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)

@@ -1,5 +1,9 @@
 """Answers that leave something behind: files, their metadata, memory that processes share."""
 
+# ruff: noqa: E501 -- an answer on one line is easier to scan in a table
+
+from collections.abc import Callable
+
 ATTACKS = {
     "open": "open(folder + '/new', 'w').write('x')",
     "an empty file": "os.close(os.open(folder + '/new', os.O_CREAT | os.O_WRONLY))",
@@ -29,7 +33,6 @@ ATTACKS = {
     "numpy.memmap": "np.memmap(folder + '/kept', np.uint8, 'r+')[:] = 7",
     "a log": "import logging\nlogging.FileHandler(folder + '/new')",
     "a database": "import sqlite3\nsqlite3.connect(folder + '/new').execute('create table t (a)')",
-    "a trace": "with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:\n    x.sum()\nseen.export_chrome_trace(folder + '/new')",
     "compiled": "open(folder + '/new.py', 'w').close()\nimport py_compile\npy_compile.compile(folder + '/new.py')",
     "a fifo": "os.write(os.open(folder + '/fifo', os.O_WRONLY | os.O_NONBLOCK), b'x')",
     "chmod": "os.chmod(folder + '/kept', 0o777)",
@@ -62,9 +65,9 @@ ATTACKS = {
 }  # fmt: skip
 
 
-def test_contained(contained, attack):
+def test_contained(contained: Callable[[str], object], attack: str) -> None:
     contained(attack)
 
 
-def test_it_works_where_nothing_contains_it(proven, attack):
+def test_it_works_where_nothing_contains_it(proven: Callable[[str], None], attack: str) -> None:
     proven(attack)
