@@ -26,10 +26,11 @@ from tensordrill.judge.process import Reply, ZygoteDiedError
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.showing import printable, show
 from tensordrill.judge.spawned import Backend, MissingDeviceError, backend_named, start_backend
-from tensordrill.judge.values import BadReplyError, Observed, read_reply
+from tensordrill.judge.values import MAX_NAME, BadReplyError, Observed, read_reply
 from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, Wrong
 
 _KEPT = 100  # certificates
+_LONGEST = 4_000  # characters of feedback
 REFUSED = (
     "It tried what no answer may: to write a file, to start a process, to reach the network or another process, or the "
     "like."
@@ -152,7 +153,7 @@ class Judge:
         verdict = self._grade(puzzle, text)
         return replace(
             verdict,
-            feedback=printable(verdict.feedback),
+            feedback=printable(verdict.feedback)[:_LONGEST],
             elapsed_ms=round((time.perf_counter() - started) * 1000, 3),
         )
 
@@ -268,6 +269,11 @@ class Judge:
             how = f"by signal {reply.signal}" if reply.signal else "from inside"
             raise FailedRunError(Status.RAISED, f"The process that ran it was ended {how}, before there was a result.")
         observed = read_reply(reply.data, [(len(programs), len(chosen)) for _, programs, chosen in jobs])
+        for (_, programs, _), runs in zip(jobs, observed, strict=True):
+            for program, run in zip(programs, runs, strict=True):
+                names = [name[:MAX_NAME] for name, _ in program.observe]
+                if any([name for name, _ in one.values] != names for one in run if not one.raised):
+                    raise BadReplyError("something else was observed than was asked")
         if any(one.raised and one.raised.type == "MemoryError" for runs in observed for one in runs[0]):
             megabytes = self._limits.memory // 2**20
             raise FailedRunError(Status.MEMORY, f"It needs more than the {megabytes} MB that an answer may take.")

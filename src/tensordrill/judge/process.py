@@ -66,6 +66,7 @@ class Zygote:
                 env=environment(),
             )
         self.layers: dict[str, bool] | None = None
+        self._everything = False  # whether torch is imported to its last module
 
     @property
     def pid(self) -> int:
@@ -77,10 +78,21 @@ class Zygote:
             self.layers = self._receive(START_S)[0]
 
     def ask(self, request: list[dict[str, object]]) -> Reply:
-        """Run a request in a fresh child. Raises ZygoteDiedError."""
+        """Run a request in a fresh child. Raises ZygoteDiedError.
+
+        What torch imports when it is first needed (its optimizers, torch.func) makes files and looks around, which a
+        child may not. So where a child was stopped, the zygote imports that, and the next child tries again.
+        """
         self.wait_ready()
         data = json.dumps(request).encode()
-        self._order({"take": b"optim" in data})
+        reply = self._ask(data, everything=self._everything or b"optim" in data)
+        if reply.signal == signal.SIGSYS and not self._everything:
+            reply = self._ask(data, everything=True)
+        return reply
+
+    def _ask(self, data: bytes, *, everything: bool) -> Reply:
+        self._everything = everything
+        self._order({"take": everything})
         told, descriptors = self._receive(_SLACK_S)
         pid, (request_in, reply_out) = told["pid"], descriptors
         try:

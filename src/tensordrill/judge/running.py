@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812 -- as everybody writes it, and as learners do
 from torch import nn
 
-from tensordrill.judge.values import MAX_ELEMENTS
+from tensordrill.judge.values import FORMATS, MAX_ELEMENTS
 
 _ANSWER = "<answer>"
 _MAX_MESSAGE = 1_500
@@ -58,8 +58,8 @@ answer = einops.rearrange(x, "n d -> (d n)").softmax(-1)
 """A request that does what most answers do. What is slow the first time is then done."""
 
 
-def load_optimizers() -> None:
-    """Import what torch imports with the first step of an optimizer: torch._dynamo, which takes as long as torch."""
+def import_the_rest() -> None:
+    """Import what torch imports with an optimizer's first step or with torch.func: it takes as long as torch itself."""
     layer = nn.Linear(2, 2)
     layer(torch.ones(1, 2)).sum().backward()
     torch.optim.AdamW(layer.parameters()).step()
@@ -175,6 +175,8 @@ def _encode_tensor(tensor: torch.Tensor) -> list[object]:
         raise Unshowable(f"the result has shape {tuple(tensor.shape)}, too large to be compared")
     if tensor.device.type == "meta" or tensor.layout is not torch.strided:
         return ["other", f"{tensor.layout} tensor on {tensor.device.type}"]
+    if str(tensor.dtype).removeprefix("torch.") not in FORMATS:
+        return ["other", f"tensor of {str(tensor.dtype).removeprefix('torch.')}"]
     plain = tensor.detach().cpu().resolve_conj().resolve_neg()
     # contiguous() would keep the stride of a single entry, and view() would refuse it.
     plain = plain.clone(memory_format=torch.contiguous_format).reshape(-1)

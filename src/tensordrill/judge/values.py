@@ -4,20 +4,23 @@ import base64
 import binascii
 import json
 import math
+import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 # The struct format of one element, and how wide it is. bfloat16 is widened by hand below.
-_FORMATS = {
+FORMATS = {
     "float64": "d", "float32": "f", "float16": "e", "bfloat16": "H", "int64": "q", "int32": "i", "int16": "h",
     "int8": "b", "uint8": "B", "bool": "?", "complex128": "dd", "complex64": "ff",
 }  # fmt: skip
 MAX_ELEMENTS = 250_000
 MAX_REPLY = 32 * 2**20
+MAX_NODES = 100_000
 _MAX_DEPTH = 20
 _MAX_RANK = 64  # torch's own
 _MAX_TEXT = 2_000
+MAX_NAME = 200
 
 
 class BadReplyError(ValueError):
@@ -95,13 +98,28 @@ def read_reply(reply: bytes, jobs: Sequence[tuple[int, int]]) -> list[list[list[
     for runs, (programs, instances) in zip(results, jobs, strict=True):
         if not _is_list(runs, programs) or not all(_is_list(run, instances) for run in runs):
             raise BadReplyError("the reply has the wrong number of runs")
+    if _nodes(results) > MAX_NODES:
+        raise BadReplyError("the reply holds more than any result")
     return [[[_observed(one) for one in run] for run in runs] for runs in results]
+
+
+def _nodes(node: object) -> int:
+    """How many values a reply holds, one inside the other. A deep one is no JSON that was read."""
+    left, count = [node], 0
+    while left and count <= MAX_NODES:
+        match left.pop():
+            case list() as items:
+                left += items
+            case dict() as fields:
+                left += fields.values()
+        count += 1
+    return count
 
 
 def _observed(node: object) -> Observed:
     match node:
         case {"raised": [str() as kind, str() as message, int() as line], **rest} if not rest:
-            return Observed(raised=Raised(kind[:100], message[:_MAX_TEXT], line))
+            return Observed(raised=Raised(kind[:100], message[:_MAX_TEXT], min(max(line, 0), _MAX_TEXT)))
         case {"values": list() as pairs, **rest} if not rest:
             return Observed(tuple(_pair(pair) for pair in pairs))
     raise BadReplyError("an instance is neither values nor an error")
@@ -110,7 +128,7 @@ def _observed(node: object) -> Observed:
 def _pair(node: object) -> tuple[str, Value]:
     match node:
         case [str() as name, value]:
-            return name[:200], _value(value, 0)
+            return name[:MAX_NAME], _value(value, 0)
     raise BadReplyError("an observation has no name")
 
 
@@ -120,7 +138,7 @@ def _value(node: object, depth: int) -> Value:
     match node:
         case ["tensor" | "array" as kind, str() as dtype, list() as shape, str() as data]:
             return _tensor(kind, dtype, shape, data)
-        case ["int", str() as digits] if len(digits) < 4000 and digits.lstrip("-").isdecimal():  # noqa: PLR2004
+        case ["int", str() as digits] if re.fullmatch(r"-?[0-9]{1,4000}", digits):
             return Scalar("int", int(digits))
         case ["float", str() as number]:
             return Scalar("float", _float(number))
@@ -140,13 +158,13 @@ def _value(node: object, depth: int) -> Value:
 
 
 def _tensor(kind: str, dtype: str, shape: Sequence[object], data: str) -> TensorValue:
-    if dtype not in _FORMATS or not all(type(size) is int and size >= 0 for size in shape):
+    if dtype not in FORMATS or not all(type(size) is int and size >= 0 for size in shape):
         raise BadReplyError("a tensor has no listed dtype or no valid shape")
     sizes = tuple(int(str(size)) for size in shape)
     if len(sizes) > _MAX_RANK or math.prod(max(size, 1) for size in sizes) > MAX_ELEMENTS:
         raise BadReplyError("a tensor is larger than any that is sent")
     count = math.prod(sizes)
-    form = _FORMATS[dtype]
+    form = FORMATS[dtype]
     if count > MAX_ELEMENTS:
         raise BadReplyError("a tensor is too large")
     try:

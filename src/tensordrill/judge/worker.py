@@ -53,14 +53,14 @@ def serve(order: Order) -> None:
             modes.enter_context(DrawnOnCpu())
         running.run(running.WARM_UP)
         if not order.once:
-            running.load_optimizers()
+            running.import_the_rest()
             guarding.enter(order.memory if device.type == "cpu" else None)
         _write(replies, {"ready": _named(device)})
         while True:
             line = requests.get()
             if order.once:
                 if b"optim" in line:
-                    running.load_optimizers()
+                    running.import_the_rest()
                 guarding.enter(order.memory, order.cpu_s)
             _write(replies, {"begun": True})
             jobs = json.loads(line)

@@ -35,7 +35,7 @@ class Child:
 
 
 def serve(limits: Limits, control: socket.socket) -> None:
-    """Obey orders until the socket ends: `take` a child, which may need optimizers, or one has `ended`."""
+    """Obey orders until the socket ends: `take` a child, with all of torch or not, or one has `ended`."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
@@ -44,15 +44,15 @@ def serve(limits: Limits, control: socket.socket) -> None:
         return
     _send(control, {"landlock": layers.landlock is not None, "seccomp": layers.seccomp})
     spare = _fork(limits, layers)
-    with_optimizers = False
+    everything = False
     while True:
         if not (order := control.recv(MAX_ORDER)):
             _kill(spare.pid)
             return
         match json.loads(order):
-            case {"take": bool(optimizers)}:
-                if optimizers and not with_optimizers:
-                    with_optimizers, spare = True, _reload(spare, limits, layers)
+            case {"take": bool(wanted)}:
+                if wanted and not everything:
+                    everything, spare = True, _reload(spare, limits, layers)
                 socket.send_fds(control, [json.dumps({"pid": spare.pid}).encode()], [spare.request, spare.reply])
                 os.close(spare.request)
                 os.close(spare.reply)
@@ -82,7 +82,7 @@ def _load() -> None:
 
 
 def _reload(spare: Child, limits: Limits, layers: Layers) -> Child:
-    """Load the optimizers, and fork a spare that has them.
+    """Import what torch imports late (its optimizers, torch.func), and fork a spare that has it.
 
     They take as long to import as torch itself, and few answers need them. Certifying a puzzle ahead asks for them too.
     """
@@ -92,7 +92,7 @@ def _reload(spare: Child, limits: Limits, layers: Layers) -> Child:
     os.waitpid(spare.pid, 0)
     os.close(spare.request)
     os.close(spare.reply)
-    running.load_optimizers()
+    running.import_the_rest()
     _freeze()
     return _fork(limits, layers)
 
