@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from tensordrill.authoring import PredictValue, Rng, drill
-from tensordrill.building.gradients import Belief, entries, floats, predicted
+from tensordrill.building.gradients import Belief, entries, predicted
 
 GUIDED, COMPOSED = 1, 3  # levels
 LARGEST = 99
@@ -237,29 +237,29 @@ class Sgd:
 
 
 SGD_BELIEFS: Sequence[tuple[str, dict[str, object], str]] = (
-    ("decoupled-decay", {"decay": "decoupled"}, "That is decoupled decay, as in AdamW. In SGD weight_decay * w is "
-     "added to the gradient, and so goes into the momentum buffer too."),
-    ("decay-of-start", {"decay": "of the start"}, "Each step decays with the weight as it is then, not as it was at "
-     "the start."),
-    ("decay-sign", {"decay": "subtracted"}, "Decay pulls the weight to 0: weight_decay * w is added to the gradient, "
-     "which is subtracted from the weight."),
-    ("decay-without-lr", {"decay": "without lr"}, "Decay is a part of the gradient: the learning rate multiplies it "
-     "too."),
+    ("decoupled-decay", {"decay": "decoupled"}, ("That is decoupled decay, as in AdamW. In SGD weight_decay * w is "
+     "added to the gradient, and so goes into the momentum buffer too.")),
+    ("decay-of-start", {"decay": "of the start"}, ("Each step decays with the weight as it is then, not as it was at "
+     "the start.")),
+    ("decay-sign", {"decay": "subtracted"}, ("Decay pulls the weight to 0: weight_decay * w is added to the gradient, "
+     "which is subtracted from the weight.")),
+    ("decay-without-lr", {"decay": "without lr"}, ("Decay is a part of the gradient: the learning rate multiplies it "
+     "too.")),
     ("decay-forgotten", {"weight_decay": 0}, "weight_decay * w is added to the gradient in every step."),
-    ("first-buffer-damped", {"buffer": "first damped"}, "The buffer begins as the whole first gradient, not as "
-     "(1 - momentum) times it."),
-    ("averaged", {"buffer": "average"}, "SGD's buffer is no average: it is momentum * buffer + gradient, with no "
-     "factor 1 - momentum."),
-    ("momentum-forgotten", {"momentum": 0, "nesterov": False, "dampening": 0}, "The step goes along the buffer, "
-     "momentum * buffer + gradient, and not along the gradient alone."),
-    ("dampening-forgotten", {"dampening": 0}, "From the second step on, the gradient goes into the buffer times "
-     "1 - dampening."),
-    ("damped-from-the-start", {"buffer": "damped from the start"}, "The first gradient goes into the buffer as it is: "
-     "dampening begins with the second step."),
+    ("first-buffer-damped", {"buffer": "first damped"}, ("The buffer begins as the whole first gradient, not as "
+     "(1 - momentum) times it.")),
+    ("averaged", {"buffer": "average"}, ("SGD's buffer is no average: it is momentum * buffer + gradient, with no "
+     "factor 1 - momentum.")),
+    ("momentum-forgotten", {"momentum": 0, "nesterov": False, "dampening": 0}, ("The step goes along the buffer, "
+     "momentum * buffer + gradient, and not along the gradient alone.")),
+    ("dampening-forgotten", {"dampening": 0}, ("From the second step on, the gradient goes into the buffer times "
+     "1 - dampening.")),
+    ("damped-from-the-start", {"buffer": "damped from the start"}, ("The first gradient goes into the buffer as it is: "
+     "dampening begins with the second step.")),
     ("nesterov-forgotten", {"nesterov": False}, "With nesterov=True the step goes along gradient + momentum * buffer."),
     ("maximize-forgotten", {"maximize": False}, "With maximize=True the gradient is turned round first."),
-    ("lr-in-the-buffer", {"buffer": "of updates"}, "The buffer holds gradients, not updates: a new learning rate "
-     "multiplies all of it at once."),
+    ("lr-in-the-buffer", {"buffer": "of updates"}, ("The buffer holds gradients, not updates: a new learning rate "
+     "multiplies all of it at once.")),
 )  # fmt: skip
 
 
@@ -347,8 +347,10 @@ def sgd_step(rng: Rng) -> PredictValue:
         wrong=predicted(steps.end(steps.rule), steps.beliefs()),
         hints=[
             "Write a row for each step: the gradient with its decay, the buffer, the new weight.",
-            "First the decay joins the gradient; then the gradient joins the buffer; then the weight moves by -lr "
-            "times the buffer.",
+            (
+                "First the decay joins the gradient; then the gradient joins the buffer; then the weight moves by -lr "
+                "times the buffer."
+            ),
         ],
         why="torch.optim.SGD: `g = grad + weight_decay * w`; the buffer is the first `g`, and from then on "
         "`momentum * buffer + (1 - dampening) * g`; the weight moves by `-lr * buffer`, with nesterov=True by "
