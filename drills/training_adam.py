@@ -203,13 +203,10 @@ def adam_step(rng: Rng) -> PredictValue:
         ask=ask,
         wrong=predicted(steps.right, steps.beliefs()),
         hints=[
+            ("Two averages are kept, of g and of g * g, both from 0. What does dividing by 1 - beta ** t do to them?"),
             (
-                "Two averages are kept, of g and of g * g. Both start at 0. What does dividing by 1 - beta ** t do to the "
-                "first of them?"
-            ),
-            (
-                "After the first step the corrected moments are g and g * g, so the step is lr times the sign of g. Their "
-                "next values are weighted means: of all gradients, and of all squares."
+                "After the first step the corrected moments are g and g * g, so the step is lr times the sign of g. "
+                "Their next values are weighted means: of all gradients, and of all squares."
             ),
         ],
         why="Adam keeps `m = beta1 * m + (1 - beta1) * g` and `v = beta2 * v + (1 - beta2) * g * g`, divides them by "

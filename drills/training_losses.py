@@ -28,7 +28,6 @@ class Question:
     right: object
     beliefs: Sequence[Belief]
     hint: str
-    told: str = ""
 
 
 @dataclass(frozen=True)
@@ -311,9 +310,7 @@ def fits(question: Question) -> bool:
 
 
 def known() -> Question:
-    return reduced(
-        _rng, "logits", Rows([[0, 1, 0], [2, 1, 1]], [0, 2]), "F.cross_entropy(logits, targets)", wanted="mean"
-    )
+    return reduced("logits", Rows([[0, 1, 0], [2, 1, 1]], [0, 2]), "F.cross_entropy(logits, targets)", wanted="mean")
 
 
 @drill(after=["autograd.softmax"], levels=3, lesson="The training loop", structures=(6, 25, 20))
@@ -321,7 +318,8 @@ def losses(rng: Rng) -> PredictValue:
     """Loss functions: what they take, and what they divide by."""
     kind = rng.pick(KINDS[rng.level - 1])
     question = next((it for it in (kind(rng) for _ in range(TRIES)) if fits(it)), None) or known()
-    told = "Every probability here is a power of a half. " if rng.level == GUIDED and LOG2 in question.ask else ""
+    normalises = "nll_loss(" not in question.lines[-1] or "softmax" in question.lines[-1]
+    told = "The softmax of each row has powers of a half alone. " if rng.level == GUIDED and normalises else ""
     return PredictValue(
         prompt=f"{told}What is `{question.ask}`?",
         program="\n".join(question.lines),
