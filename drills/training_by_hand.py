@@ -32,7 +32,7 @@ RULES = (
         "p -= lr * (g + decay * p)",
         [ASCENT, ("decay-without-lr", "p -= lr * (g + decay * p)", "p -= lr * g + decay * p", ("The decay is part of what "
          "lr multiplies.")), ("decay-sign", "g + decay", "g - decay", "Decay pulls to 0: it is added to the gradient.")],
-        "0.1, 0.5",
+        "0.1, 0.6",
     ),
     Rule(
         "each weight first shrinks to `1 - lr * decay` of itself, and then moves by `-lr` times its gradient",
@@ -40,7 +40,7 @@ RULES = (
         "p *= 1 - lr * decay\n        p -= lr * g",
         [ASCENT, ("decay-alone", "1 - lr * decay", "decay", "It shrinks to 1 - lr * decay of itself."),
          ("decay-without-lr", "1 - lr * decay", "1 - decay", "The learning rate multiplies the decay.")],
-        "0.1, 0.5",
+        "0.1, 0.6",
     ),
     Rule("each entry of a weight moves by `lr` against the sign of its gradient", "lr", "p -= lr * g.sign()",
          [ASCENT, ("no-sign", "g.sign()", "g", "Only the sign of the gradient counts.")], "0.1"),
@@ -78,9 +78,7 @@ MOMENTUM = (
         "velocities, lr, mu",
         "v.mul_(mu).add_(g)\n        p -= lr * (g + mu * v)",
         [ASCENT, ("plain-momentum", "lr * (g + mu * v)", "lr * v", ("The step goes along the gradient plus mu times the "
-         "velocity.")),
-         ("old-velocity", "v.mul_(mu).add_(g)\n        p -= lr * (g + mu * v)",
-          "p -= lr * (g + mu * v)\n        v.mul_(mu).add_(g)", "The new velocity is used, with this gradient in it.")],
+         "velocity."))],
         "velocities, 0.1, 0.5",
     ),
     Rule(
@@ -229,7 +227,7 @@ def puzzle(
     return WriteCode(
         prompt=f"{told}{guide} Without `torch.optim`.",
         signature=signature,
-        body=solution,
+        body=f"\n{solution}",  # a body whose later lines are all indented would lose that
         axes="batch size",
         setup=setup,
         shown_setup="",
