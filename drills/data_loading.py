@@ -297,7 +297,8 @@ def batches(rng: Rng) -> PredictValue:
         hints=[
             "How many examples does an epoch have here, and how often does the batch size go into that?",
             (
-                "Every batch is full but the last. What is left over is a batch of its own, or with drop_last=True left "
+                "Every batch is full but the last. What is left over is a batch of its own, or with "
+                "drop_last=True left "
                 "out."
             ),
         ],

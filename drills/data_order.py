@@ -11,7 +11,8 @@ RULES = (
     "Without shuffling or a sampler the examples come in the dataset's order.",
     "Here nothing draws a new order for the second epoch: what decides it starts again from the same state.",
     (
-        "Each new iterator over a shuffling loader draws a new order. A generator's seed says where the sequence of draws "
+        "Each new iterator over a shuffling loader draws a new order. A generator's seed says where the "
+        "sequence of draws "
         "begins; it does not begin again with each epoch."
     ),
     "Drawing with replacement takes some examples more than once.",

@@ -124,7 +124,8 @@ def asked(
         hints=[
             "What is one example here, and what of several of them makes one batch?",
             (
-                "The structure stays, each part is collated by itself: tensors are stacked along a new first axis, numbers "
+                "The structure stays, each part is collated by itself: tensors are stacked along a new first "
+                "axis, numbers "
                 "become a tensor, and of lists their first entries, their second entries and so on."
             ),
         ],

@@ -175,14 +175,16 @@ def stationary(rng: Rng) -> Task:
     """The stationary distribution of a Markov chain: a left eigenvector."""
     at = "values.real.argmax()"
     wrong = [
-        ("right-eigenvector", "torch.full((len(A),), 1 / len(A))", ("That is the eigenvector of A itself, which is constant. "
+        ("right-eigenvector", "torch.full((len(A),), 1 / len(A))", ("That is the eigenvector of A itself, which "
+                                                                    "is constant. "
          "A distribution p is multiplied from the left, p @ A.")),
         ("not-normalised", f"vectors.real[:, {at}] * 2 / vectors.real[:, {at}].sum()", "Probabilities add up to 1."),
         ("row", f"vectors.real[{at}] / vectors.real[{at}].sum()", ROW),
         ("unit-length", f"vectors.real[:, {at}].abs()", "That has length 1; a distribution adds up to 1."),
     ]  # fmt: skip
     told = (
-        "`A` is a transition matrix: A[i, j] is the probability to go from i to j, and each row adds up to 1. Write the "
+        "`A` is a transition matrix: A[i, j] is the probability to go from i to j, and each row adds up to 1. "
+        "Write the "
         "stationary distribution: the probabilities p, adding up to 1, with p @ A equal to p."
     )
     right = f"vectors.real[:, {at}] / vectors.real[:, {at}].sum()"
@@ -242,8 +244,10 @@ def function(rng: Rng) -> Task:
     wrong = [
         ("of-each-entry", plain, "That goes entry by entry. A function of a matrix is one of its eigenvalues."),
         ("v-transposed", f"vectors.T * {scaled} @ vectors", "The eigenvectors are the columns: V, the values, Vᵀ."),
-        ("eigenvalues-unchanged", f"vectors * ({alone}) @ vectors.T", "The function has to go to the eigenvalues first."),
-        ("values-on-rows", f"(vectors.T * {scaled}).T @ vectors.T", "Each eigenvalue belongs to a column of `vectors`."),
+        ("eigenvalues-unchanged", f"vectors * ({alone}) @ vectors.T", ("The function has to go to the "
+                                                                       "eigenvalues first.")),
+        ("values-on-rows", f"(vectors.T * {scaled}).T @ vectors.T", ("Each eigenvalue belongs to a column of "
+                                                                     "`vectors`.")),
     ]  # fmt: skip
     told = f"`A` is symmetric, and its eigenvalues are positive. Write {name}."
     made = "A = _positive(d + 2) / 4 + torch.eye(d + 2)"
@@ -276,11 +280,13 @@ def eig(rng: Rng) -> WriteExpression:
         hints=[
             "Are the eigenvectors rows or columns of `vectors`? In which order do the eigenvalues come?",
             (
-                "`vectors[:, i]` belongs to `values[i]`. `eigh`, for symmetric matrices, sorts ascending; `eig` does not "
+                "`vectors[:, i]` belongs to `values[i]`. `eigh`, for symmetric matrices, sorts ascending; `eig` "
+                "does not "
                 "sort, and gives complex numbers."
             ),
         ],
-        why="`torch.linalg.eigh` (symmetric matrices) gives real eigenvalues in ascending order; `torch.linalg.eig` gives "
+        why="`torch.linalg.eigh` (symmetric matrices) gives real eigenvalues in ascending order; "
+        "`torch.linalg.eig` gives "
         "complex ones in no order. Either way the eigenvectors are columns: `A @ vectors[:, i]` is `values[i]` times "
         "`vectors[:, i]`. Their sign is arbitrary. A symmetric A is `vectors * values @ vectors.T`.",
         wrong=[Wrong(key, task.written(answer), because) for key, answer, because in task.wrong],

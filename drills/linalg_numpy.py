@@ -92,7 +92,8 @@ def joined(rng: Rng) -> Port:
         f"np.{name}([x, y], axis={a})",
         f"torch.{torch_name}([x, y], dim={a})",
         [
-            ("other-axis", f"torch.{torch_name}([x, y], dim={b})", "`axis` in NumPy and `dim` in torch are the same axis."),
+            ("other-axis", f"torch.{torch_name}([x, y], dim={b})", ("`axis` in NumPy and `dim` in torch are the "
+                                                                    "same axis.")),
             ("stack-for-cat" if other == "stack" else "cat-for-stack", f"torch.{other}([x, y], dim={a})",
              "concatenate is torch.cat, along an axis that is there; stack makes a new one."),
         ],
@@ -110,7 +111,8 @@ def sorting(rng: Rng) -> Port:
         ]),
         Port(f"np.sort(x, axis={a})[::-1]", f"x.sort(dim={a}).values.flip(0)", [
             ("pair", f"x.sort(dim={a})", PAIR),
-            ("not-turned", f"x.sort(dim={a}).values", ("[::-1] turns the first axis round. torch has no negative steps: "
+            ("not-turned", f"x.sort(dim={a}).values", ("[::-1] turns the first axis round. torch has no "
+                                                       "negative steps: "
              "flip(0).")),
             ("other-turned", f"x.sort(dim={a}).values.flip(1)", "[::-1] turns the first axis round."),
         ]),
@@ -171,7 +173,8 @@ def defaults(rng: Rng) -> Port:
         Port("np.stack(np.meshgrid(x, y))", 'torch.stack(torch.meshgrid(x, y, indexing="xy"))', [
             ("matrix-indexing", 'torch.stack(torch.meshgrid(x, y, indexing="ij"))', ('np.meshgrid has indexing="xy" by '
              'default, with y down the rows; torch has "ij".')),
-            ("swapped", 'torch.stack(torch.meshgrid(y, x, indexing="ij"))', "That has the two grids the other way round."),
+            ("swapped", 'torch.stack(torch.meshgrid(y, x, indexing="ij"))', ("That has the two grids the other "
+                                                                             "way round.")),
         ], (("x", "row"), ("y", "column"))),
         Port("np.cov(x)", "torch.cov(x.double())", [
             ("of-columns", "torch.cov(x.double().T)", "Both take the rows as variables."),
@@ -192,7 +195,8 @@ def defaults(rng: Rng) -> Port:
         ], three),
         Port("np.dot(x, y)", "torch.tensordot(x, y, dims=([2], [1]))", [
             ("batched", "x @ y", "np.dot of three axes makes every pair of matrices. `@` pairs them up."),
-            ("other-axis", "torch.tensordot(x, y, dims=([2], [2]))", ("np.dot sums over the last axis of x and the last "
+            ("other-axis", "torch.tensordot(x, y, dims=([2], [2]))", ("np.dot sums over the last axis of x and "
+                                                                      "the last "
              "but one of y.")),
         ], (("x", "batch row column"), ("y", "batch column row"))),
         Port("np.diff(x)", "x.diff()", [
@@ -257,21 +261,25 @@ def composed(rng: Rng) -> Port:
         Port(f"(x - x.mean(axis={a}, keepdims=True)) / x.std(axis={a}, keepdims=True{option})",
              f"{centred} / {standard.format(ddof)}", [
                  ("ddof", f"{centred} / {standard.format(1 - ddof)}", DDOF),
-                 ("other-axis", f"(x - x.mean(dim={b}, keepdim=True)) / x.std(dim={b}, keepdim=True, correction={ddof})",
+                 ("other-axis", (f"(x - x.mean(dim={b}, keepdim=True)) / x.std(dim={b}, keepdim=True, "
+                                 f"correction={ddof})"),
                   "`axis` in NumPy and `dim` in torch name the same axis."),
                  ("not-divided", centred, "Divide by the standard deviation."),
              ]),
         Port(f"(x - x.min(axis={a}, keepdims=True)) / np.ptp(x, axis={a}, keepdims=True)",
              f"(x - x.amin({a}, keepdim=True)) / (x.amax({a}, keepdim=True) - x.amin({a}, keepdim=True))", [
-                 ("pair", f"(x - x.min({a}, keepdim=True)) / (x.max({a}, keepdim=True) - x.min({a}, keepdim=True))", PAIR),
-                 ("other-axis", f"(x - x.amin({b}, keepdim=True)) / (x.amax({b}, keepdim=True) - x.amin({b}, keepdim=True))",
+                 ("pair", (f"(x - x.min({a}, keepdim=True)) / (x.max({a}, keepdim=True) - x.min({a}, "
+                           f"keepdim=True))"), PAIR),
+                 ("other-axis", (f"(x - x.amin({b}, keepdim=True)) / (x.amax({b}, keepdim=True) - x.amin({b}, "
+                                 f"keepdim=True))"),
                   "`axis` in NumPy and `dim` in torch name the same axis."),
                  ("over-everything", "(x - x.min()) / (x.max() - x.min())", "Each row or column has its own range."),
              ]),
         Port(f"np.sort(x, axis={a}).{name}(axis={b}{option})",
              f"x.sort(dim={a}).values.{name}(dim={b}, correction={ddof})", [
                  ("ddof", f"x.sort(dim={a}).values.{name}(dim={b}, correction={1 - ddof})", DDOF),
-                 ("axes-swapped", f"x.sort(dim={b}).values.{name}(dim={a}, correction={ddof})", "The axes are swapped."),
+                 ("axes-swapped", f"x.sort(dim={b}).values.{name}(dim={a}, correction={ddof})", ("The axes are "
+                                                                                                 "swapped.")),
                  ("pair", f"x.sort(dim={a}).{name}(dim={b}, correction={ddof})", PAIR),
              ]),
         Port("np.tile(x.max(axis=0), 2)", "x.amax(dim=0).repeat(2)", [
@@ -280,9 +288,11 @@ def composed(rng: Rng) -> Port:
             ("other-axis", "x.amax(dim=1).repeat(2)", "`axis` in NumPy and `dim` in torch name the same axis."),
         ]),
         Port(f"np.repeat(x.{name}(axis=1{option}), 2)", f"x.{name}(dim=1, correction={ddof}).repeat_interleave(2)", [
-            ("tiled", f"x.{name}(dim=1, correction={ddof}).repeat(2)", "np.repeat repeats each entry: repeat_interleave."),
+            ("tiled", f"x.{name}(dim=1, correction={ddof}).repeat(2)", ("np.repeat repeats each entry: "
+                                                                        "repeat_interleave.")),
             ("ddof", f"x.{name}(dim=1, correction={1 - ddof}).repeat_interleave(2)", DDOF),
-            ("other-axis", f"x.{name}(dim=0, correction={ddof}).repeat_interleave(2)", "`axis` and `dim` are the same."),
+            ("other-axis", f"x.{name}(dim=0, correction={ddof}).repeat_interleave(2)", ("`axis` and `dim` are "
+                                                                                        "the same.")),
         ]),
         Port(f"np.linalg.norm(x, axis={a}) / x.shape[{a}]", f"torch.linalg.norm(x, dim={a}) / x.shape[{a}]", [
             ("other-axis", f"torch.linalg.norm(x, dim={b}) / x.shape[{a}]", "`axis` and `dim` name the same axis."),
@@ -312,9 +322,12 @@ KINDS: Sequence[Sequence[Callable[[Rng], Port]]] = (
 def numpy_port(rng: Rng) -> WriteExpression:
     """NumPy code in torch."""
     port = rng.pick(KINDS[rng.level - 1])(rng)
+    kinds = [f"`{name}` is {'int64' if name == 'i' else 'float32'}" for name, _ in port.tensors]
+    given = f" {', and '.join(kinds)}: a NumPy array there, a torch tensor here." if kinds else ""
     return WriteExpression(
-        prompt="Write in torch what this NumPy code gives, with the same shape and the same dtype. Every name is a "
-        "torch tensor here, with the dtype of the array that it was. Without `np`.",
+        prompt=(
+            f"Write in torch what this NumPy code gives, with the same shape and the same dtype, without `np`.{given}"
+        ),
         tensors=[tensor(name, axes, "index:row" if name == "i" else "any") for name, axes in port.tensors],
         sizes=port.sizes,
         reference_expression=port.right,
@@ -327,11 +340,13 @@ def numpy_port(rng: Rng) -> WriteExpression:
                 "result?"
             ),
             (
-                "`axis` is `dim` and `keepdims` is `keepdim`. Some names differ, some functions return a pair, and some "
+                "`axis` is `dim` and `keepdims` is `keepdim`. Some names differ, some functions return a pair, "
+                "and some "
                 "defaults are others: ddof, the axis, float64."
             ),
         ],
-        why="Mostly `axis` becomes `dim`. But `std` and `var` divide by n in NumPy and by n - 1 in torch; `max`, `min` and "
+        why="Mostly `axis` becomes `dim`. But `std` and `var` divide by n in NumPy and by n - 1 in torch; "
+        "`max`, `min` and "
         "`sort` along a dim give values and indices; `np.repeat` is `repeat_interleave`, and `np.tile` is "
         "`Tensor.repeat`; `np.split` takes a number of parts, `torch.split` a size; and what NumPy makes is float64.",
         wrong=[Wrong(*turn) for turn in port.wrong],

@@ -208,9 +208,11 @@ def subspace(rng: Rng) -> WriteExpression:
     parts = {
         "projection": f"the projection of {{each}} onto what the {'columns' if columns else 'rows'} of `{a}` span",
         "remainder": f"{{each}} without its projection onto what the {'columns' if columns else 'rows'} of `{a}` span",
-        "matrix": f"the matrix P, (d_model, d_model), that projects onto what the {'columns' if columns else 'rows'} of "
+        "matrix": f"the matrix P, (d_model, d_model), that projects onto what the "
+        f"{'columns' if columns else 'rows'} of "
         f"`{a}` span",
-        "coefficients": f"the coefficients of the {'columns' if columns else 'rows'} of `{a}` in the combination of them "
+        "coefficients": f"the coefficients of the {'columns' if columns else 'rows'} of `{a}` in the "
+        f"combination of them "
         "that is nearest to {each}",
     }
     part = rng.pick(["projection", "projection", "remainder", "remainder", "matrix", "coefficients"])
@@ -263,7 +265,10 @@ def subspace(rng: Rng) -> WriteExpression:
             ]
     each = f"`{x}`" if len(axes) == 1 else f"each vector of `{x}` along d_model"
     stored = "d_model feature" if columns else "feature d_model"
-    told = f"`{a}` has the axes ({', '.join(stored.split())}), with d_model > feature and independent directions; `{x}` has ({', '.join(axes)})."
+    told = (
+        f"`{a}` has the axes ({', '.join(stored.split())}), with d_model > feature and independent "
+        f"directions; `{x}` has ({', '.join(axes)})."
+    )
     if part == "matrix":
         told = told.partition(";")[0] + "."
     names = [tensor(a, stored)] + ([] if part == "matrix" else [tensor(x, x_axes)])
@@ -293,11 +298,13 @@ def asked(
         hints=[
             "What is left over after a projection is perpendicular to what you project onto. Which equation is that?",
             (
-                "Onto a direction: its dot product with the vector, over its dot product with itself, says how much of it. "
+                "Onto a direction: its dot product with the vector, over its dot product with itself, says how "
+                "much of it. "
                 "Onto several: least squares, `torch.linalg.lstsq` or `torch.linalg.pinv`."
             ),
         ],
-        why="The projection of x onto the line through v is `(x @ v) / (v @ v) * v`. Onto the columns of A it is `A @ c` "
+        why="The projection of x onto the line through v is `(x @ v) / (v @ v) * v`. Onto the columns of A it "
+        "is `A @ c` "
         "with the least-squares coefficients `c = torch.linalg.pinv(A) @ x`: that is A (AᵀA)⁻¹ Aᵀ x, or Q Qᵀ x with "
         "`Q, R = torch.linalg.qr(A)`. AᵀA may be left out only where the columns are orthonormal.",
         wrong=[Wrong(*turn) for turn in wrong],

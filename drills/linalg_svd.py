@@ -7,7 +7,10 @@ from tensordrill.authoring import Rng, WriteExpression, Wrong, drill
 
 GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
 
-V_FOR_VT = "The third part is Vᴴ, not V: its rows are the right singular vectors. So it is used as it is, or transposed to get V."
+V_FOR_VT = (
+    "The third part is Vᴴ, not V: its rows are the right singular vectors. So it is used as it is, or "
+    "transposed to get V."
+)
 ORDER = "The singular values come largest first."
 
 
@@ -63,7 +66,8 @@ def rebuild(p: Parts, _rank: int) -> Task:
          "S is a row of numbers, not a matrix: let it scale the columns of U, or use torch.diag_embed(S)."),
     ]  # fmt: skip
     if p.full:
-        wrong[-1] = ("full-matrices", "U * S @ Vh", ("With full_matrices=True U and Vh are square, and have vectors that "
+        wrong[-1] = ("full-matrices", "U * S @ Vh", ("With full_matrices=True U and Vh are square, and have "
+                                                     "vectors that "
                      "no singular value belongs to."))  # fmt: skip
     return Task("A itself", "row column", p.product(), wrong)
 
@@ -273,7 +277,8 @@ def scores(p: Parts, k: int) -> Task:
     ]
     if p.full:
         wrong.pop()
-    words = f"the coordinates of the rows of A in its first {k} right singular vectors: each row's dot products with them" if k > 1 else (
+    words = (f"the coordinates of the rows of A in its first {k} right singular vectors: each row's dot products "
+             f"with them") if k > 1 else (
         "each row's dot product with the first right singular vector, as a column"
     )  # fmt: skip
     return Task(words, f"row {k}", f"{p.u(top)} * {p.s(top)}", wrong)
@@ -347,13 +352,17 @@ def svd(rng: Rng) -> WriteExpression:
         code=f"U, S, Vh = torch.linalg.svd(A{option})",
         reference_expression=task.right,
         hints=[
-            "A is U, a diagonal matrix and Vᴴ, multiplied. Which of the three does the answer need, and in which order?",
+            (
+                "A is U, a diagonal matrix and Vᴴ, multiplied. Which of the three does the answer need, and in "
+                "which order?"
+            ),
             (
                 "`U * S` scales the columns of U, the left singular vectors; the rows of Vh are the right ones. The "
                 "largest singular values come first."
             ),
         ],
-        why="`torch.linalg.svd` gives U, S and Vh with `A = U @ diag(S) @ Vh`: S is a row of numbers, largest first, and "
+        why="`torch.linalg.svd` gives U, S and Vh with `A = U @ diag(S) @ Vh`: S is a row of numbers, largest "
+        "first, and "
         "the rows of Vh are the right singular vectors. Of rank k, `U[:, :k] * S[:k] @ Vh[:k]` is nearest to A. With "
         "`full_matrices=True`, the default, U and Vh are square: only their first len(S) vectors belong to S.",
         wrong=[Wrong(*turn) for turn in task.wrong],

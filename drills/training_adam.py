@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tensordrill.authoring import PredictValue, Rng, drill
-from tensordrill.building.gradients import Belief, floats, nested, predicted
+from tensordrill.building.gradients import Belief, entries, floats, nested, predicted
 
 GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
 LARGEST = 99
@@ -68,7 +69,7 @@ class Adam:
         return ", ".join(parts)
 
 
-BELIEFS: Sequence[tuple[str, dict[str, object], str]] = (
+BELIEFS: Sequence[tuple[str, dict[str, Any], str]] = (
     ("no-bias-correction", {"corrected": "neither"}, ("Both moments start at 0, and Adam corrects for that: it divides "
      "them by 1 - beta ** t.")),
     ("half-corrected", {"corrected": "second"}, "Both moments are corrected, each with its own beta."),
@@ -118,7 +119,7 @@ class Steps:
 
     @property
     def fits(self) -> bool:
-        ends = self.right if isinstance(self.right, list) else [self.right]
+        ends = entries(self.right if isinstance(self.right, list) else [self.right])
         return all(end == int(end) and abs(end) <= LARGEST for end in ends) and (
             len(predicted(self.right, self.beliefs())) > 2  # noqa: PLR2004
         )

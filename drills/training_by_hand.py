@@ -30,8 +30,10 @@ RULES = (
         "each weight moves by `-lr` times its gradient plus `decay` times itself, as in SGD with weight decay",
         "lr, decay",
         "p -= lr * (g + decay * p)",
-        [ASCENT, ("decay-without-lr", "p -= lr * (g + decay * p)", "p -= lr * g + decay * p", ("The decay is part of what "
-         "lr multiplies.")), ("decay-sign", "g + decay", "g - decay", "Decay pulls to 0: it is added to the gradient.")],
+        [ASCENT, ("decay-without-lr", "p -= lr * (g + decay * p)", "p -= lr * g + decay * p", ("The decay is "
+                                                                                               "part of what "
+         "lr multiplies.")), ("decay-sign", "g + decay", "g - decay", ("Decay pulls to 0: it is added to the "
+                                                                       "gradient."))],
         "0.1, 0.6",
     ),
     Rule(
@@ -66,7 +68,8 @@ MOMENTUM = (
         "each velocity becomes `mu` times itself plus the gradient, and each weight moves by `-lr` times its velocity",
         "velocities, lr, mu",
         "v.mul_(mu).add_(g)\n        p -= lr * v",
-        [ASCENT, ("rebound-velocity", "v.mul_(mu).add_(g)", "v = mu * v + g", ("That is a new tensor: the velocity that "
+        [ASCENT, ("rebound-velocity", "v.mul_(mu).add_(g)", "v = mu * v + g", ("That is a new tensor: the "
+                                                                               "velocity that "
          "was handed over stays what it was.")),
          ("averaged", "v.mul_(mu).add_(g)", "v.mul_(mu).add_((1 - mu) * g)", "The gradient is added whole."),
          ("gradient-step", "lr * v", "lr * g", "The weight moves along its velocity.")],
@@ -77,12 +80,14 @@ MOMENTUM = (
         "plus `mu` times its new velocity, as in Nesterov's method",
         "velocities, lr, mu",
         "v.mul_(mu).add_(g)\n        p -= lr * (g + mu * v)",
-        [ASCENT, ("plain-momentum", "lr * (g + mu * v)", "lr * v", ("The step goes along the gradient plus mu times the "
+        [ASCENT, ("plain-momentum", "lr * (g + mu * v)", "lr * v", ("The step goes along the gradient plus mu "
+                                                                    "times the "
          "velocity."))],
         "velocities, 0.1, 0.5",
     ),
     Rule(
-        "each velocity becomes `beta` times itself plus `1 - beta` times the squared gradient, and each weight moves by "
+        "each velocity becomes `beta` times itself plus `1 - beta` times the squared gradient, and each weight "
+        "moves by "
         "`-lr` times the gradient divided by the root of its velocity plus 0.01, as in RMSprop",
         "velocities, lr, beta",
         "v.mul_(beta).add_((1 - beta) * g * g)\n        p -= lr * g / (v.sqrt() + 0.01)",
@@ -195,7 +200,8 @@ def training(rng: Rng) -> WriteCode:
         lines = ["losses = []", *lines, "return losses"]
     told = (
         "Train without an optimizer. `params` is a list of leaf tensors that require a gradient, and "
-        f"`loss_of(params, x)` is the loss of a batch. For each batch in the list `xs`, in order, {rule.told}. Change the "
+        f"`loss_of(params, x)` is the loss of a batch. For each batch in the list `xs`, in order, {rule.told}. "
+        f"Change the "
         "tensors in place, leave them leaves that require a gradient, and leave no gradient behind (`None` or zeros)."
     )
     if history:
@@ -236,7 +242,8 @@ def puzzle(
         wrong=wrong,
         hints=[
             (
-                "The update itself must not be recorded, and it must change the tensors that there are. What does each ask "
+                "The update itself must not be recorded, and it must change the tensors that there are. What "
+                "does each ask "
                 "of you?"
             ),
             (
@@ -244,9 +251,11 @@ def puzzle(
                 "`p.grad.zero_()`."
             ),
         ],
-        why="An update is not part of the graph: under `torch.no_grad()` a leaf may be changed in place, and stays a leaf "
+        why="An update is not part of the graph: under `torch.no_grad()` a leaf may be changed in place, and "
+        "stays a leaf "
         "that requires a gradient. `p = p - lr * p.grad` makes a new tensor, which is no leaf (under no_grad it "
-        "requires no gradient), and leaves the model's own weights as they were. backward() adds to .grad, so clear it.",
+        "requires no gradient), and leaves the model's own weights as they were. backward() adds to .grad, so "
+        "clear it.",
     )
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from math import log2
 
 from tensordrill.authoring import PredictValue, Rng, drill
-from tensordrill.building.gradients import Belief, predicted
+from tensordrill.building.gradients import Belief, entries, predicted
 
 GUIDED, COMPOSED = 1, 3  # levels
 IGNORED = -100
@@ -305,7 +305,7 @@ TRIES = 40
 
 
 def fits(question: Question) -> bool:
-    numbers = question.right if isinstance(question.right, list) else [question.right]
+    numbers = entries(question.right if isinstance(question.right, list) else [question.right])
     return all(number == int(number) for number in numbers) and len(predicted(question.right, question.beliefs)) > 2  # noqa: PLR2004
 
 

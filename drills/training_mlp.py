@@ -37,6 +37,19 @@ def _watched(tensors, *args, **kwargs):
 
 _watched.plain = _backward
 torch.autograd.backward = _watched
+_grad = getattr(torch.autograd.grad, "plain", torch.autograd.grad)
+
+
+def _watched_grad(outputs, inputs, *args, **kwargs):
+    inputs = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
+    for leaf in inputs:
+        first.setdefault(id(leaf), (leaf, leaf.detach().clone()))
+    modes.append(getattr(globals().get("model"), "training", True))
+    return _grad(outputs, inputs, *args, **kwargs)
+
+
+_watched_grad.plain = _grad
+torch.autograd.grad = _watched_grad
 
 
 def moved(model):
@@ -89,12 +102,17 @@ def losses(rng: Rng) -> tuple[str, int, str, str, str]:
     """The loss of `out`, the number of outputs, the labels, how they are told, and what the outputs are."""
     return rng.pick(
         [
-            ("F.cross_entropy(model(x), y)", 2, "{inside}.long()", "`y` holds 1 for a point inside and 0 outside, int64",
+            ("F.cross_entropy(model(x), y)", 2, "{inside}.long()", ("`y`, of shape (n,) and int64, holds 1 for a "
+                                                                    "point inside an ellipse and 0 for one outside"),
              "two logits, class 0 first"),
             ("F.binary_cross_entropy_with_logits(model(x), y)", 1, "{inside}.to(x.dtype)[:, None]",
-             "`y`, of shape (n, 1), holds 1.0 for a point inside and 0.0 outside", "one logit, positive for inside"),
+             "`y`, of shape (n, 1), holds 1.0 for a point inside an ellipse and 0.0 for one outside", ("one "
+                                                                                                       "logit, "
+                                                                                                       "positive for inside")),
             ("F.binary_cross_entropy_with_logits(model(x).squeeze(-1), y)", 1, "{inside}.to(x.dtype)",
-             "`y`, of shape (n,), holds 1.0 for a point inside and 0.0 outside", "one logit, positive for inside"),
+             "`y`, of shape (n,), holds 1.0 for a point inside an ellipse and 0.0 for one outside", ("one logit, "
+                                                                                                     "positive "
+                                                                                                     "for inside")),
         ]
     )  # fmt: skip
 
@@ -137,7 +155,7 @@ def given(rng: Rng) -> WriteCode:
     solution = loop(loss, optimizer(rng).format("model.parameters()"))
     return asked(
         rng,
-        f"Train `model` in place on the points `x`, of shape (n, 2): {told} an ellipse. The model gives {out}. "
+        f"Train `model` in place on the points `x`, of shape (n, 2): {told}. The model gives {out}. "
         f"{{common}}\n\n`model = {model}`",
         "def train(model, x, y):",
         solution,
@@ -160,12 +178,14 @@ def built(rng: Rng) -> WriteCode:
     )
     return asked(
         rng,
-        f"Make a network of two linear layers with something between them, train it on the points `x`, of shape (n, 2), "
-        f"and return it: an `nn.Module`. {told[0].upper() if told[0] != '`' else ''}{told} an ellipse. The model gives "
+        f"Make a network of two linear layers with something between them, train it on the points `x`, of shape "
+        f"(n, 2), "
+        f"and return it: an `nn.Module`. {told}. The model gives "
         f"{out}. {{common}}",
         "def train(x, y):",
         solution,
-        setup_of(rng, labels) + "trained = []\n\n\ndef done():\n    if not trained:\n        trained.append(train(x, y))\n"
+        setup_of(rng, labels) + "trained = []\n\n\ndef done():\n    if not trained:\n        "
+                                "trained.append(train(x, y))\n"
         "    return trained[0]\n",
         {},
         [
@@ -179,9 +199,13 @@ def with_dropout(rng: Rng) -> WriteCode:
     """Dropout asks for both modes; perhaps predictions are asked for too."""
     loss, outputs, labels, told, out = losses(rng)
     hidden, activation = rng.pick([48, 64]), rng.pick(["ReLU", "GELU"])
-    model = f"nn.Sequential(nn.Linear(2, {hidden}), nn.{activation}(), nn.Dropout(0.1), nn.Linear({hidden}, {outputs})).eval()"
+    model = (
+        f"nn.Sequential(nn.Linear(2, {hidden}), nn.{activation}(), nn.Dropout(0.1), nn.Linear({hidden}, "
+        f"{outputs})).eval()"
+    )
     predicts = rng.chance()
-    solution = "model.train()\n" + loop(loss, rng.pick(["torch.optim.Adam({}, lr=0.05)", "torch.optim.AdamW({}, lr=0.05)"])
+    solution = "model.train()\n" + loop(loss, rng.pick(["torch.optim.Adam({}, lr=0.05)", ("torch.optim.AdamW({}, "
+                                                                                          "lr=0.05)")])
                                         .format("model.parameters()")) + "\nmodel.eval()"  # fmt: skip
     extra = {IN_TRAIN: "(done(), all(modes))[1]"}
     task = "Leave it in evaluation mode."
@@ -191,7 +215,9 @@ def with_dropout(rng: Rng) -> WriteCode:
         signature, call = "def train(model, x, y, x_new):", "train(model, x, y, x_new)"
         task = "Leave it in evaluation mode, and return its outputs for the points `x_new`, without a graph."
         extra |= {
-            "whether the outputs are those of the trained model": "(done(), bool(torch.equal(returned[0], expected())))[1]",
+            "whether the outputs are those of the trained model": (
+                "(done(), bool(torch.equal(returned[0], expected())))[1]"
+            ),
             "whether the outputs have a graph": "(done(), returned[0].requires_grad)[1]",
         }
     setup = setup_of(rng, labels) + (
@@ -205,11 +231,12 @@ def with_dropout(rng: Rng) -> WriteCode:
     ]
     if predicts:
         late = solution.replace("\nmodel.eval()\nwith torch.no_grad():\n    return model(x_new)",
-                                "\nwith torch.no_grad():\n    out = model(x_new)\nmodel.eval()\nreturn out")  # fmt: skip
+                                ("\nwith torch.no_grad():\n    out = model(x_new)\nmodel.eval()\nreturn "
+                                 "out"))  # fmt: skip
         turns[1] = Wrong("predicted-in-train", late, BECAUSE["predicted-in-train"])
     return asked(
         rng,
-        f"Train `model` in place on the points `x`, of shape (n, 2): {told} an ellipse. The model gives {out}, and comes "
+        f"Train `model` in place on the points `x`, of shape (n, 2): {told}. The model gives {out}, and comes "
         f"in evaluation mode: its dropout should be on while it trains. {task} {{common}}\n\n`model = {model}`",
         signature,
         solution,
@@ -232,7 +259,8 @@ def asked(
 ) -> WriteCode:
     del rng
     common = (
-        "It should be right 85 % of unseen points at least: a hundred steps with all points at once are enough, and thousands take too long. "
+        "It should be right about at least 85 % of unseen points: a hundred steps with all points at once are "
+        "enough, and thousands take too long. "
         "Train both layers, and clear the gradients before each backward pass."
     )
     return WriteCode(
@@ -258,7 +286,8 @@ def asked(
                 "points, backward() and step(). Adam with lr=0.05 will do."
             ),
         ],
-        why="A training loop is five steps: clear the gradients, compute the outputs and the loss, `backward()`, `step()`. "
+        why="A training loop is five steps: clear the gradients, compute the outputs and the loss, "
+        "`backward()`, `step()`. "
         "The optimizer must hold the parameters of all layers. Without something nonlinear between them two linear "
         "layers are one. Dropout wants `model.train()` before the loop and `model.eval()` after it.",
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tensordrill.authoring import PredictValue, Rng, drill
 from tensordrill.building.gradients import Belief, entries, predicted
@@ -236,7 +236,7 @@ class Sgd:
         return ", ".join(parts)
 
 
-SGD_BELIEFS: Sequence[tuple[str, dict[str, object], str]] = (
+SGD_BELIEFS: Sequence[tuple[str, dict[str, Any], str]] = (
     ("decoupled-decay", {"decay": "decoupled"}, ("That is decoupled decay, as in AdamW. In SGD weight_decay * w is "
      "added to the gradient, and so goes into the momentum buffer too.")),
     ("decay-of-start", {"decay": "of the start"}, ("Each step decays with the weight as it is then, not as it was at "
@@ -301,7 +301,8 @@ def sgd_steps(rng: Rng) -> Steps:
     else:
         momentum, decay = 0.5, rng.pick([0.5, 1, 2])
     rule = Sgd(rng.pick([0.5, 1, 1, 2]), momentum, decay)
-    count, rates = rng.pick([2, 2, 3]), ()
+    count = rng.pick([2, 2, 3])
+    rates: tuple[float, ...] = ()
     if rng.level == COMPOSED:
         extra = rng.pick(["nesterov", "dampening", "maximize", "rates"])
         rule = replace(rule, weight_decay=decay * rng.pick([0, 1]))
@@ -309,7 +310,8 @@ def sgd_steps(rng: Rng) -> Steps:
             rates = rng.pick([(2.0, 1.0), (1.0, 0.5), (1.0, 2.0), (2.0, 1.0, 0.5)])
             rule, count = replace(rule, lr=rates[0]), len(rates)
         else:
-            rule = replace(rule, **{extra: 0.5 if extra == "dampening" else True})
+            changed: dict[str, Any] = {extra: 0.5 if extra == "dampening" else True}
+            rule = replace(rule, **changed)
     scale = rng.pick([10, 10, 5]) if momentum > 0.5 else rng.pick([1, 2, 4])  # noqa: PLR2004
     start = scale * rng.integer(1, 4) * (1 if momentum > 0.5 else rng.pick([1, 1, -1]))  # noqa: PLR2004
     slopes = [scale * rng.pick([-3, -2, -1, 1, 2, 3]) for _ in range(count)]
