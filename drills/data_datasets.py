@@ -1,9 +1,11 @@
 """Data: datasets of one's own, judged by what a DataLoader yields of them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tensordrill.authoring import Rng, WriteCode, Wrong, drill
+
+GUIDED = 1  # level
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,16 @@ def documents(rng: Rng) -> Task:
 TASKS = ((pairs,), (windows, windows, forecasts, repeated), (documents, products, kept, windows))
 
 
+def as_dict(item: str) -> str:
+    """The source of a pair as that of a dict."""
+    depth = 0
+    for at, character in enumerate(item):
+        depth += (character in "([{") - (character in ")]}")
+        if character == "," and not depth:
+            return f'{{"input": {item[:at]}, "target": {item[at + 2 :]}}}'
+    return item
+
+
 def class_of(task: Task, length: str, item: str) -> str:
     return (
         f"{task.before}class Items(torch.utils.data.Dataset):\n"
@@ -250,10 +262,17 @@ def class_of(task: Task, length: str, item: str) -> str:
     )
 
 
-@drill(after=["data.batches"], levels=3, lesson="DataLoaders", structures=(20, 12, 12))
+@drill(after=["data.batches"], levels=3, lesson="DataLoaders", structures=(11, 11, 13))
 def dataset(rng: Rng) -> WriteCode:
     """A dataset of one's own."""
     task = rng.pick(TASKS[rng.level - 1])(rng)
+    if rng.level > GUIDED and rng.chance():
+        task = replace(
+            task,
+            told=f'{task.told} Give each pair as a dict, its first part under "input" and its second under "target".',
+            item=as_dict(task.item),
+            wrong=[(key, at, as_dict(new) if at == "item" else new, said) for key, at, new, said in task.wrong],
+        )
     made = class_of(task, task.length, task.item)
     return WriteCode(
         prompt="Return a map-style dataset: an object with `__len__` and `__getitem__`, such as one of a class "

@@ -21,7 +21,14 @@ class Padding:
 
 def drawn(rng: Rng) -> Padding:
     if rng.level == GUIDED:
-        return Padding("right", rng.pick(["0", "0", "1"]), "real", rng.pick(["", "", "label"]), "tuple", fixed=False)
+        return Padding(
+            "right",
+            rng.pick(["0", "0", "1"]),
+            "real",
+            rng.pick(["", "label"]),
+            rng.pick(["tuple", "dict"]),
+            fixed=False,
+        )
     if rng.level == SECOND:
         return Padding(
             rng.pick(["right", "right", "left"]),
@@ -169,7 +176,7 @@ def told_of(it: Padding, level: int) -> str:
     return f"{gets}\n\n{parts}\n\n{warning}" if level < COMPOSED else f"{gets}\n\n{parts}"
 
 
-@drill(after=["data.batch-shapes"], levels=3, lesson="DataLoaders", structures=(3, 16, 40))
+@drill(after=["data.batch-shapes"], levels=3, lesson="DataLoaders", structures=(4, 28, 120))
 def collate_pad(rng: Rng) -> WriteCode:
     """A collate function that pads, and the mask."""
     it = drawn(rng)

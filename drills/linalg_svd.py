@@ -321,7 +321,7 @@ TASKS: Sequence[Sequence[Callable[[Parts, int], Task]]] = (
 )
 
 
-@drill(after=["einsum.matmul"], levels=3, structures=(5, 18, 30))
+@drill(after=["einsum.matmul"], levels=3, structures=(6, 14, 20))
 def svd(rng: Rng) -> WriteExpression:
     """The singular value decomposition."""
     full = rng.level == COMPOSED and rng.chance()

@@ -259,7 +259,7 @@ def puzzle(
     )
 
 
-@drill(after=["autograd.no-grad", "training.zero-grad"], levels=3, lesson="The training loop", structures=(7, 12, 12))
+@drill(after=["autograd.no-grad", "training.zero-grad"], levels=3, lesson="The training loop", structures=(8, 28, 21))
 def manual_step(rng: Rng) -> WriteCode:
     """Weights updated by hand."""
     return training(rng) if rng.level == COMPOSED else step(rng)

@@ -52,11 +52,14 @@ _watched_grad.plain = _grad
 torch.autograd.grad = _watched_grad
 
 
-def moved(model):
+def trained(model):
     weights = [p for p in model.parameters() if p.dim() > 1]
-    return len(weights) > 1 and all(
-        id(p) in first and not torch.equal(first[id(p)][1], p.detach()) for p in weights
-    )
+    return [id(p) in first and not torch.equal(first[id(p)][1], p.detach()) for p in weights]
+
+
+def learned(model):
+    # Only asked of what was trained as it should be: else that is what is wrong.
+    return not all(cleared) or not all(trained(model)) or right(model, x_test, y_test) >= 0.85
 
 
 def right(model, x, y):
@@ -82,7 +85,8 @@ x_test, y_test = points(400)
 """
 INSIDE = "((({x} - {centre}) / {axes}).square().sum(1) < 1)"
 LEARNED = "whether 85 % of unseen points are right"
-MOVED = "whether both layers were trained"
+TRAINED = "which layers were trained"
+REPEATED = "whether there were ten backward passes at least"
 CLEARED = "whether the gradients were cleared before each backward pass"
 IN_EVAL = "whether the model is in evaluation mode at the end"
 IN_TRAIN = "whether dropout was on in training"
@@ -100,21 +104,17 @@ BECAUSE = {
 
 def losses(rng: Rng) -> tuple[str, int, str, str, str]:
     """The loss of `out`, the number of outputs, the labels, how they are told, and what the outputs are."""
+    side = "holds 1.0 for a point inside an ellipse and 0.0 for one outside"
+    one = "one logit, positive for inside"
+    call = "F.binary_cross_entropy_with_logits"
+    whole = "`y`, (n,) and int64, holds 1 for a point inside an ellipse and 0 for one outside"
     return rng.pick(
         [
-            ("F.cross_entropy(model(x), y)", 2, "{inside}.long()", ("`y`, of shape (n,) and int64, holds 1 for a "
-                                                                    "point inside an ellipse and 0 for one outside"),
-             "two logits, class 0 first"),
-            ("F.binary_cross_entropy_with_logits(model(x), y)", 1, "{inside}.to(x.dtype)[:, None]",
-             "`y`, of shape (n, 1), holds 1.0 for a point inside an ellipse and 0.0 for one outside", ("one "
-                                                                                                       "logit, "
-                                                                                                       "positive for inside")),
-            ("F.binary_cross_entropy_with_logits(model(x).squeeze(-1), y)", 1, "{inside}.to(x.dtype)",
-             "`y`, of shape (n,), holds 1.0 for a point inside an ellipse and 0.0 for one outside", ("one logit, "
-                                                                                                     "positive "
-                                                                                                     "for inside")),
+            ("F.cross_entropy(model(x), y)", 2, "{inside}.long()", whole, "two logits, class 0 first"),
+            (f"{call}(model(x), y)", 1, "{inside}.to(x.dtype)[:, None]", f"`y`, of shape (n, 1), {side}", one),
+            (f"{call}(model(x).squeeze(-1), y)", 1, "{inside}.to(x.dtype)", f"`y`, of shape (n,), {side}", one),
         ]
-    )  # fmt: skip
+    )
 
 
 def optimizer(rng: Rng) -> str:
@@ -159,8 +159,8 @@ def given(rng: Rng) -> WriteCode:
         f"{{common}}\n\n`model = {model}`",
         "def train(model, x, y):",
         solution,
-        setup_of(rng, labels) + f"model = {model}\ntrained = []\n\n\ndef done():\n    if not trained:\n        "
-        "train(model, x, y)\n        trained.append(model)\n    return model\n",
+        setup_of(rng, labels) + f"model = {model}\nresults = []\n\n\ndef done():\n    if not results:\n        "
+        "train(model, x, y)\n        results.append(model)\n    return model\n",
         {},
         [
             Edit("head-only", "model.parameters()", "model[-1].parameters()", BECAUSE["head-only"]),
@@ -184,9 +184,9 @@ def built(rng: Rng) -> WriteCode:
         f"{out}. {{common}}",
         "def train(x, y):",
         solution,
-        setup_of(rng, labels) + "trained = []\n\n\ndef done():\n    if not trained:\n        "
-                                "trained.append(train(x, y))\n"
-        "    return trained[0]\n",
+        setup_of(rng, labels) + "results = []\n\n\ndef done():\n    if not results:\n        "
+                                "results.append(train(x, y))\n"
+        "    return results[0]\n",
         {},
         [
             Edit("head-only", "model.parameters()", "model[-1].parameters()", BECAUSE["head-only"]),
@@ -243,7 +243,7 @@ def with_dropout(rng: Rng) -> WriteCode:
         setup,
         {**extra, IN_EVAL: "(done(), not model.training)[1]"},
         turns,
-        trained="(done(), model)[1]",
+        model="(done(), model)[1]",
     )
 
 
@@ -255,7 +255,7 @@ def asked(
     setup: str,
     extra: dict[str, str],
     wrong: Sequence[Edit | Wrong],
-    trained: str = "done()",
+    model: str = "done()",
 ) -> WriteCode:
     del rng
     common = (
@@ -270,9 +270,10 @@ def asked(
         setup=setup,
         shown_setup="",
         observe={
-            LEARNED: f"right({trained}, x_test, y_test) >= 0.85",
-            MOVED: f"moved({trained})",
-            CLEARED: f"{trained} is not None and all(cleared)",
+            CLEARED: f"{model} is not None and all(cleared)",
+            TRAINED: f"trained({model})",
+            REPEATED: f"{model} is not None and len(modes) >= 10",
+            LEARNED: f"learned({model})",
             **extra,
         },
         wrong=[
@@ -293,7 +294,7 @@ def asked(
     )
 
 
-@drill(after=["training.loop-order", "training.losses"], levels=3, lesson="The training loop", structures=(20, 8, 8))
+@drill(after=["training.loop-order", "training.losses"], levels=3, lesson="The training loop", structures=(12, 12, 12))
 def two_layer_mlp(rng: Rng) -> WriteCode:
     """A two-layer network, trained."""
     return {GUIDED: given, SECOND: built, COMPOSED: with_dropout}[rng.level](rng)
