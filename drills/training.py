@@ -439,7 +439,12 @@ def promises(right: Right) -> list[str]:
     return found
 
 
-@drill(after=["training.loop-order"], levels=3, lesson="The training loop", structures=(300, 450, 300))
+@drill(
+    after=["training.loop-order", "training.losses", "shapes.broadcast"],
+    levels=3,
+    lesson="The training loop",
+    structures=(300, 450, 300),
+)
 def spot_the_bug(rng: Rng) -> FixLine:
     """One line that breaks the training without a word."""
     bug = rng.pick(BUGS)

@@ -13,7 +13,11 @@ from tensordrill.puzzles.source import as_function, outdented, parse, refuse
 
 @dataclass(frozen=True, kw_only=True)
 class WriteExpression(Puzzle):
-    """One torch expression over `tensors`. Its value is observed, and that it left the tensors as they were."""
+    """One torch expression over `tensors`. Its value is observed, and that it left the tensors as they were.
+
+    Where more than one value is right, such as an eigenvector of either sign, `judged` makes one of them out of the
+    name `answer`.
+    """
 
     kind = "expr"
     prompt: str
@@ -26,6 +30,7 @@ class WriteExpression(Puzzle):
     code: str = ""
     forbid: Sequence[str] = ()
     dtypes_matter: bool = False
+    judged: str = "answer"
 
     @property
     def face(self) -> Face:
@@ -73,7 +78,7 @@ class WriteExpression(Puzzle):
 
     def _program(self, expression: str) -> Program:
         untouched = ((f"{name} afterwards", name) for name in dict.fromkeys(t.name for t in self.tensors))
-        return Program(f"answer = ({expression}\n)", (("the result", "answer"), *untouched))
+        return Program(f"answer = ({expression}\n)", (("the result", self.judged), *untouched))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,389 @@
+"""Training: what one step of an optimizer does to a weight, with numbers that fit on an envelope."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+from tensordrill.authoring import PredictValue, Rng, drill
+from tensordrill.building.gradients import Belief, entries, predicted
+
+GUIDED, COMPOSED = 1, 3  # levels
+LARGEST = 99
+TRIES = 60
+T = TypeVar("T")
+
+
+def first_fit(draw: Callable[[], T], fits: Callable[[T], bool], otherwise: T) -> T:
+    """The first draw that fits; after many that do not, one that is known to."""
+    return next((it for it in (draw() for _ in range(TRIES)) if fits(it)), otherwise)
+
+
+def whole(numbers: object) -> bool:
+    """Whether they are small whole numbers."""
+    return all(number == int(number) and abs(number) <= LARGEST for number in entries(numbers))
+
+
+# --- what is in .grad when step() reads it
+
+ADD, STEP, CLEAR = "add", "step", "clear"
+
+
+@dataclass(frozen=True)
+class Event:
+    """A line of the program: what it does to which weights. An `add` adds `slope + pull * w` to the gradient."""
+
+    kind: str
+    line: str
+    weights: tuple[str, ...] = ("w",)
+    slopes: tuple[int, ...] = (0,)
+    pull: int = 0
+
+
+@dataclass(frozen=True)
+class Descent:
+    """Weights, the learning rate of all optimizers, and the lines that move them."""
+
+    start: dict[str, int]
+    lr: float
+    events: Sequence[Event]
+
+    def end(self, *, lr: float = 0, clears: str = "as told") -> dict[str, float]:
+        """The weights and their gradients (`w.grad`) after the program, under some belief about what clears them."""
+        state: dict[str, float] = dict(self.start)
+        grads = dict.fromkeys(self.start, 0.0)
+        for event in self.events:
+            for at, name in enumerate(event.weights):
+                if event.kind == ADD:
+                    before = 0 if clears == "each backward" else grads[name]
+                    grads[name] = before + event.slopes[at] + event.pull * state[name]
+                elif event.kind == STEP:
+                    state[name] -= (lr or self.lr) * grads[name]
+                    grads[name] *= clears != "step"
+                elif clears != "nothing":
+                    grads[name] = 0
+            if event.kind == CLEAR and clears == "everything":
+                grads = dict.fromkeys(self.start, 0.0)
+        return state | {f"{name}.grad": grad for name, grad in grads.items()}
+
+    def beliefs(self, ask: str) -> list[Belief]:
+        return [
+            Belief(
+                "as-if-zeroed",
+                self.end(clears="each backward")[ask],
+                "backward() adds to .grad. Nothing clears it by itself: not backward(), and not the next step.",
+            ),
+            Belief("step-clears", self.end(clears="step")[ask], "step() reads .grad and leaves it as it is."),
+            Belief(
+                "never-cleared",
+                self.end(clears="nothing")[ask],
+                "The gradient was cleared in between: what backward() adds after that starts from 0.",
+            ),
+            Belief(
+                "clears-everything",
+                self.end(clears="everything")[ask],
+                "An optimizer clears the gradients of the tensors that it holds, and of no others.",
+            ),
+            Belief("lr-forgotten", self.end(lr=1)[ask], "Each step is the learning rate times the gradient."),
+            Belief("ascent", self.end(lr=-self.lr)[ask], "step() goes against the gradient: it subtracts."),
+        ]
+
+
+def one_weight(rng: Rng) -> tuple[Descent, list[str]]:
+    """A weight, and two or three losses; from level 2 something may clear the gradient."""
+    count = rng.pick([2, 2, 3])
+    pulled = rng.level > GUIDED and rng.chance(0.4)
+    lr = rng.pick([1, 2] if pulled else [0.5, 1, 2, 3])
+    name = rng.pick(["w", "w", "weight", "theta"])
+    adds = []
+    for number in rng.distinct(count, 1, 4):
+        slope = number * (2 if lr < 1 else 1) * rng.pick([1, 1, -1])
+        line = f"(0.5 * ({name} - {number}) ** 2).backward()" if pulled else f"({slope} * {name}).backward()"
+        adds.append(Event(ADD, line, (name,), (-number if pulled else slope,), int(pulled)))
+    step = Event(STEP, "optimizer.step()", (name,))
+    clear = Event(CLEAR, rng.pick(["optimizer.zero_grad()", f"{name}.grad = None", f"{name}.grad.zero_()"]), (name,))
+    events = [event for add in adds for event in (add, step)]
+    if rng.level > GUIDED and rng.chance(0.7):
+        events.insert(rng.pick([2, 2, 4][: count + 1]), clear)
+    if rng.level > GUIDED and rng.chance(0.4):
+        events.pop(1)  # the first two losses share a step
+    descent = Descent({name: rng.integer(1, 9)}, lr, events)
+    lines = [
+        f"{name} = torch.tensor({descent.start[name]}., requires_grad=True)",
+        f"optimizer = torch.optim.SGD([{name}], lr={lr})",
+    ]
+    if rng.level == GUIDED:
+        values = ", ".join([f"{add.slopes[0]}." for add in adds])
+        return descent, [
+            *lines,
+            f"for x in ({values}):",
+            f"    loss = x * {name}",
+            "    loss.backward()",
+            "    optimizer.step()",
+        ]
+    return descent, lines + [event.line for event in events]
+
+
+def two_weights(rng: Rng) -> tuple[Descent, list[str]]:
+    """Two weights in one loss, each with an optimizer of its own."""
+    a, b = names = rng.pick([("a", "b"), ("head", "body"), ("w", "bias"), ("critic", "actor")])
+    one, other = rng.pick([("first", "second"), ("opt_a", "opt_b")])
+    lr = rng.pick([1, 2])
+
+    def add(count: int) -> Event:
+        x, y = rng.integer(1, 4), rng.integer(1, 4)
+        if count == 1:
+            name, slope = rng.pick([(a, x), (b, y)])
+            return Event(ADD, f"({slope} * {name}).backward()", (name,), (slope,))
+        return Event(ADD, f"({x} * {a} + {y} * {b}).backward()", names, (x, y))
+
+    step_a, step_b = Event(STEP, f"{one}.step()", (a,)), Event(STEP, f"{other}.step()", (b,))
+    clear_a, clear_b = Event(CLEAR, f"{one}.zero_grad()", (a,)), Event(CLEAR, f"{other}.zero_grad()", (b,))
+    events = rng.pick(
+        [
+            [add(2), step_a, clear_a, add(2), step_b],
+            [add(2), step_a, clear_a, add(2), step_b, clear_b],
+            [add(2), step_a, clear_b, add(2), step_b],
+            [add(2), step_a, step_b, clear_a, add(2), step_a, step_b],
+            [add(2), clear_a, add(1), step_a, step_b],
+            [add(2), step_a, clear_a, add(1), step_a, step_b],
+            [add(2), step_a, clear_a, clear_b, add(2), add(1), step_b],
+        ]
+    )
+    descent = Descent({a: rng.integer(1, 9), b: rng.integer(1, 9)}, lr, events)
+    lines = [
+        *(f"{name} = torch.tensor({value}., requires_grad=True)" for name, value in descent.start.items()),
+        f"{one} = torch.optim.SGD([{a}], lr={lr})",
+        f"{other} = torch.optim.SGD([{b}], lr={lr})",
+    ]
+    return descent, lines + [event.line for event in events]
+
+
+def cleared_last(descent: Descent, name: str) -> bool:
+    """Whether the gradient is None or 0 at the end, which is no question."""
+    touching = [event.kind for event in descent.events if name in event.weights]
+    return CLEAR in touching and ADD not in touching[touching.index(CLEAR) :]
+
+
+@drill(after=["autograd.accumulate"], levels=3, lesson="The training loop", structures=(20, 180, 32))
+def zero_grad(rng: Rng) -> PredictValue:
+    """Weights whose gradients nobody cleared."""
+    descent, lines = (two_weights if rng.level == COMPOSED else one_weight)(rng)
+    asks = [name for name in descent.start if len(predicted(descent.end()[name], descent.beliefs(name))) > 1]
+    asks += [f"{name}.grad" for name in descent.start if rng.chance(0.2) and not cleared_last(descent, name)]
+    ask = rng.pick(asks or list(descent.start))
+    told = "Nothing clears the gradients between the steps. " if rng.level == GUIDED else ""
+    return PredictValue(
+        prompt=f"{told}What is `{ask}` in the end?",
+        program="\n".join(lines),
+        ask=ask,
+        wrong=predicted(descent.end()[ask], descent.beliefs(ask)),
+        hints=[
+            "Keep two columns: the weight, and its .grad. Which line changes which?",
+            "backward() adds to .grad, step() subtracts lr times .grad from the weight, and zero_grad() empties it.",
+        ],
+        why="backward() adds to `.grad`, and step() only reads it: without `optimizer.zero_grad()` each step uses the "
+        "sum of all gradients so far. An optimizer clears the gradients of the tensors that it holds, and of no "
+        "others.",
+    )
+
+
+# --- SGD
+
+
+@dataclass(frozen=True)
+class Sgd:
+    """The settings of torch.optim.SGD, and what people believe about them."""
+
+    lr: float
+    momentum: float = 0
+    weight_decay: float = 0
+    nesterov: bool = False
+    dampening: float = 0
+    maximize: bool = False
+    decay: str = "in the gradient"
+    buffer: str = "as torch"
+
+    def run(self, w: float, slopes: Sequence[float], rates: Sequence[float] = ()) -> tuple[list[float], list[float]]:
+        """The weight and the buffer after each step."""
+        weights, buffers, buffer, start = [], [], 0.0, w
+        for at, slope in enumerate(slopes):
+            lr = rates[at] if rates else self.lr
+            gradient = -slope if self.maximize else slope
+            shrink = self.weight_decay * (start if self.decay == "of the start" else w)
+            if self.decay in ("in the gradient", "of the start"):
+                gradient += shrink
+            elif self.decay == "subtracted":
+                gradient -= shrink
+            share = 1 - (self.dampening if at or self.buffer == "damped from the start" else 0)
+            if self.buffer == "average" or (self.buffer == "first damped" and at == 0):
+                share = 1 - self.momentum
+            buffer = self.momentum * buffer + (lr if self.buffer == "of updates" else 1) * share * gradient
+            move = gradient + self.momentum * buffer if self.nesterov else buffer
+            w -= move if self.buffer == "of updates" else lr * move
+            w -= lr * shrink if self.decay == "decoupled" else shrink if self.decay == "without lr" else 0
+            weights.append(w)
+            buffers.append(buffer)
+        return weights, buffers
+
+    @property
+    def written(self) -> str:
+        parts = [f"lr={self.lr}"]
+        parts += [f"momentum={self.momentum}"] if self.momentum else []
+        parts += [f"dampening={self.dampening}"] if self.dampening else []
+        parts += [f"weight_decay={self.weight_decay}"] if self.weight_decay else []
+        parts += ["nesterov=True"] if self.nesterov else []
+        parts += ["maximize=True"] if self.maximize else []
+        return ", ".join(parts)
+
+
+SGD_BELIEFS: Sequence[tuple[str, dict[str, Any], str]] = (
+    ("decoupled-decay", {"decay": "decoupled"}, ("That is decoupled decay, as in AdamW. In SGD weight_decay * w is "
+     "added to the gradient, and so goes into the momentum buffer too.")),
+    ("decay-of-start", {"decay": "of the start"}, ("Each step decays with the weight as it is then, not as it was at "
+     "the start.")),
+    ("decay-sign", {"decay": "subtracted"}, ("Decay pulls the weight to 0: weight_decay * w is added to the gradient, "
+     "which is subtracted from the weight.")),
+    ("decay-without-lr", {"decay": "without lr"}, ("Decay is a part of the gradient: the learning rate multiplies it "
+     "too.")),
+    ("decay-forgotten", {"weight_decay": 0}, "weight_decay * w is added to the gradient in every step."),
+    ("first-buffer-damped", {"buffer": "first damped"}, ("The buffer begins as the whole first gradient, not as "
+     "(1 - momentum) times it.")),
+    ("averaged", {"buffer": "average"}, ("SGD's buffer is no average: it is momentum * buffer + gradient, with no "
+     "factor 1 - momentum.")),
+    ("momentum-forgotten", {"momentum": 0, "nesterov": False, "dampening": 0}, ("The step goes along the buffer, "
+     "momentum * buffer + gradient, and not along the gradient alone.")),
+    ("dampening-forgotten", {"dampening": 0}, ("From the second step on, the gradient goes into the buffer times "
+     "1 - dampening.")),
+    ("damped-from-the-start", {"buffer": "damped from the start"}, ("The first gradient goes into the buffer as it is: "
+     "dampening begins with the second step.")),
+    ("nesterov-forgotten", {"nesterov": False}, "With nesterov=True the step goes along gradient + momentum * buffer."),
+    ("maximize-forgotten", {"maximize": False}, "With maximize=True the gradient is turned round first."),
+    ("lr-in-the-buffer", {"buffer": "of updates"}, ("The buffer holds gradients, not updates: a new learning rate "
+     "multiplies all of it at once.")),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A run: the weight, the optimizer, the gradients, and the learning rates where they change."""
+
+    start: int
+    rule: Sgd
+    slopes: list[int]
+    rates: tuple[float, ...] = ()
+    buffer: bool = False  # is asked for
+
+    def end(self, rule: Sgd) -> float:
+        weights, buffers = rule.run(self.start, self.slopes, self.rates)
+        return (buffers if self.buffer else weights)[-1]
+
+    def beliefs(self) -> list[Belief]:
+        found = []
+        for name, change, because in SGD_BELIEFS:
+            if any(getattr(self.rule, key) != value for key, value in change.items()):
+                found.append(Belief(name, self.end(replace(self.rule, **change)), because))
+        if not self.rates:
+            short = replace(self, slopes=self.slopes[:-1])
+            found.append(Belief("a-step-short", short.end(self.rule), f"There are {len(self.slopes)} steps."))
+        return found
+
+    @property
+    def fits(self) -> bool:
+        weights, buffers = self.rule.run(self.start, self.slopes, self.rates)
+        return (
+            whole([*weights, *buffers]) and len(predicted(self.end(self.rule), self.beliefs())) > 2  # noqa: PLR2004
+        )
+
+
+def sgd_steps(rng: Rng) -> Steps:
+    if rng.level == GUIDED:
+        momentum, decay = rng.pick([(0.5, 0), (0.5, 0), (0.9, 0), (0, 0.5), (0, 1)])
+    else:
+        momentum, decay = 0.5, rng.pick([0.5, 1, 2])
+    rule = Sgd(rng.pick([0.5, 1, 1, 2]), momentum, decay)
+    count = rng.pick([2, 2, 3])
+    rates: tuple[float, ...] = ()
+    if rng.level == COMPOSED:
+        extra = rng.pick(["nesterov", "dampening", "maximize", "rates"])
+        rule = replace(rule, weight_decay=decay * rng.pick([0, 1]))
+        if extra == "rates":
+            rates = rng.pick([(2.0, 1.0), (1.0, 0.5), (1.0, 2.0), (2.0, 1.0, 0.5)])
+            rule, count = replace(rule, lr=rates[0]), len(rates)
+        else:
+            changed: dict[str, Any] = {extra: 0.5 if extra == "dampening" else True}
+            rule = replace(rule, **changed)
+    scale = rng.pick([10, 10, 5]) if momentum > 0.5 else rng.pick([1, 2, 4])  # noqa: PLR2004
+    start = scale * rng.integer(1, 4) * (1 if momentum > 0.5 else rng.pick([1, 1, -1]))  # noqa: PLR2004
+    slopes = [scale * rng.pick([-3, -2, -1, 1, 2, 3]) for _ in range(count)]
+    if rng.chance(0.3):
+        slopes = slopes[:1] * count
+    return Steps(start, rule, slopes, rates, bool(momentum) and rng.chance(0.25))
+
+
+@drill(after=["training.zero-grad"], levels=3, structures=(100, 110, 350))
+def sgd_step(rng: Rng) -> PredictValue:
+    """SGD with momentum and weight decay."""
+    steps = first_fit(
+        lambda: sgd_steps(rng),
+        lambda it: it.fits,
+        Steps(8, Sgd(1, 0.5, 0 if rng.level == GUIDED else 0.5), [4, 6]),
+    )
+    name = rng.pick(["w", "w", "weight", "p"])
+    ask = f'optimizer.state[{name}]["momentum_buffer"]' if steps.buffer else name
+    lines = [
+        f"{name} = torch.tensor({steps.start}., requires_grad=True)",
+        f"optimizer = torch.optim.SGD([{name}], {steps.rule.written})",
+    ]
+    lines += loop(rng, name, steps.slopes, steps.rates)
+    told = ""
+    if rng.level == GUIDED:
+        told = (
+            "The optimizer keeps a buffer that remembers earlier gradients. "
+            if steps.rule.momentum
+            else "Each step also pulls the weight towards 0. "
+        )
+    return PredictValue(
+        prompt=f"{told}What is `{ask}` after the last step?",
+        program="\n".join(lines),
+        ask=ask,
+        wrong=predicted(steps.end(steps.rule), steps.beliefs()),
+        hints=[
+            "Write a row for each step: the gradient with its decay, the buffer, the new weight.",
+            (
+                "First the decay joins the gradient; then the gradient joins the buffer; then the weight moves by -lr "
+                "times the buffer."
+            ),
+        ],
+        why="torch.optim.SGD: `g = grad + weight_decay * w`; the buffer is the first `g`, and from then on "
+        "`momentum * buffer + (1 - dampening) * g`; the weight moves by `-lr * buffer`, with nesterov=True by "
+        "`-lr * (g + momentum * buffer)`. The decay goes through the buffer, and the learning rate does not.",
+    )
+
+
+def loop(rng: Rng, name: str, slopes: Sequence[float], rates: Sequence[float] = ()) -> list[str]:
+    """Lines that give the weight these gradients, with a step for each."""
+    values = ", ".join([f"{slope}." for slope in slopes])
+    if rates:
+        head = f"for g, lr in zip(({values}), {tuple(rates)}):"
+        first = ['    optimizer.param_groups[0]["lr"] = lr']
+    elif len(set(slopes)) == 1:
+        return [
+            f"for _ in range({len(slopes)}):",
+            *rng.pick(
+                [
+                    ["    optimizer.zero_grad()", f"    ({slopes[0]} * {name}).backward()"],
+                    [f"    {name}.grad = torch.tensor({slopes[0]}.)"],
+                ]
+            ),
+            "    optimizer.step()",
+        ]
+    else:
+        head, first = f"for g in ({values}):", []
+    given = rng.pick(
+        [
+            [f"    {name}.grad = torch.tensor(g)"],
+            ["    optimizer.zero_grad()", f"    (g * {name}).backward()"],
+            [f"    loss = g * {name}", "    optimizer.zero_grad()", "    loss.backward()"],
+        ]
+    )
+    return [head, *first, *given, "    optimizer.step()"]

@@ -1,0 +1,197 @@
+"""Answers to the drills in which training is written, and what the judge says of them."""
+
+import pytest
+
+from tensordrill.catalog import Catalog
+from tensordrill.domain import Status
+from tensordrill.judge import Judge
+from tensordrill.puzzles import FixLine, Puzzle, WriteCode
+
+RAISED, VALUE, REFUSED = Status.RAISED, Status.WRONG_VALUE, Status.REFUSED
+
+
+def puzzle(catalog: Catalog, name: str, level: int, *words: str) -> Puzzle:
+    """The first puzzle whose prompt, signature or program has all these words."""
+    for seed in range(600):
+        it = catalog[name].puzzle(seed, level)
+        face = it.face
+        if all(word in f"{face.prompt} {face.signature} {face.code}" for word in words):
+            return it
+    raise LookupError
+
+
+PLAIN = ("training.manual-step", 1, "params, lr):", "by `-lr` times its gradient.")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "with torch.no_grad():\n    for p in params:\n        p -= lr * p.grad\n        p.grad = None",
+        "for p in params:\n    p.data -= lr * p.grad\n    p.grad.zero_()",
+        "with torch.no_grad():\n    for p in params:\n        p.sub_(lr * p.grad)\n        p.grad.fill_(0)",
+        "for p in params:\n    with torch.no_grad():\n        p.add_(p.grad, alpha=-lr)\n    p.grad = None",
+        "for p in params:\n    p.data = p.data - lr * p.grad\n    p.grad = torch.zeros_like(p)",
+        "with torch.no_grad():\n    for p in params:\n        p.copy_(p - lr * p.grad)\n        p.grad = None",
+        (
+            "torch._foreach_add_([p.data for p in params], [p.grad for p in params], alpha=-lr)\n"
+            "for p in params: p.grad = None"
+        ),
+    ],
+)
+def test_any_update_in_place_is_right(judge: Judge, catalog: Catalog, answer: str) -> None:
+    verdict = judge.grade(puzzle(catalog, *PLAIN), answer)
+    assert verdict.correct, verdict.feedback
+
+
+@pytest.mark.parametrize(
+    ("answer", "status", "turn"),
+    [
+        ("for p in params:\n    p -= lr * p.grad\n    p.grad = None", RAISED, "no-no-grad"),
+        ("with torch.no_grad():\n    for p in params:\n        p = p - lr * p.grad\n", VALUE, None),
+        ("with torch.no_grad():\n    for p in params:\n        p -= lr * p.grad", VALUE, "not-cleared"),
+        (
+            "with torch.no_grad():\n    for p in params:\n        p += lr * p.grad\n        p.grad = None",
+            VALUE,
+            "ascent",
+        ),
+        (
+            "with torch.no_grad():\n    for i, p in enumerate(params):\n        params[i] = p - lr * p.grad",
+            RAISED,
+            None,
+        ),
+        ("torch.optim.SGD(params, lr=lr).step()", REFUSED, None),
+        ("for p in params:\n    p.data -= lr * p.grad\n    p.requires_grad_(False)\n    p.grad = None", RAISED, None),
+    ],
+)
+def test_an_update_gone_wrong_is_named(
+    judge: Judge, catalog: Catalog, answer: str, status: Status, turn: str | None
+) -> None:
+    verdict = judge.grade(puzzle(catalog, *PLAIN), answer)
+    assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
+
+
+def undivided(catalog: Catalog) -> tuple[FixLine, int, str]:
+    """A stream of micro-batches whose loss nobody divides, with plain SGD; the loss's line and its text."""
+    for seed in range(300):
+        it = catalog["training.grad-accumulation"].puzzle(seed, 1)
+        assert isinstance(it, FixLine)
+        lines = it.program.split("\n")
+        if (
+            it.bug.startswith("loss = F.")
+            and "/" not in it.bug
+            and it.program.count("lr=0.1)")
+            and "k = " not in it.program
+        ):
+            return it, next(n for n, line in enumerate(lines, 1) if line.strip() == it.bug), it.bug
+    raise LookupError
+
+
+def test_any_repair_that_scales_the_gradient_is_right(judge: Judge, catalog: Catalog) -> None:
+    it, at, loss = undivided(catalog)
+    k = it.repair.rpartition("/ ")[2]
+    optimizer = it.program.split("\n")[1]
+    for answer in (
+        it.solution,
+        f"{at}: {loss} * (1 / {k})",
+        f"{at}: {loss}.div({k})",
+        f"{at}: loss = 1 / {k} * {loss.removeprefix('loss = ')}",
+        f"{at + 1}: (loss / {k}).backward()",
+        f"{at + 1}: loss.backward(torch.tensor(1 / {k}))",
+        f"2: {optimizer.replace('lr=0.1', f'lr=0.1 / {k}')}",
+    ):
+        verdict = judge.grade(it, answer)
+        assert verdict.correct, (answer, verdict.feedback)
+    for answer, turn in (
+        (f"{at}: {loss} / len(batches)", "divided-by-the-stream"),
+        (f"{at}: {loss} * {k}", "multiplied"),
+        (f"{at}: {loss} / len(x)", "divided-by-examples"),
+        (f"{at + 1}: optimizer.zero_grad(); loss.backward()", "cleared-too-early"),
+        (f"{at}: {loss}.detach()", None),
+        (f"{at + 2}: if True:", None),
+        (f"{at + 4}: pass", None),
+    ):
+        verdict = judge.grade(it, answer)
+        assert not verdict.correct
+        assert verdict.wrong_turn == turn, (answer, verdict.feedback)
+
+
+LOGITS = ("training.two-layer-mlp", 1, "two logits")
+LOOPS = (
+    """
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
+    for step in range(60):
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+    """,
+    """
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
+    for step in range(100):
+        loss = nn.CrossEntropyLoss()(model(x), y)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    """,
+    """
+    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=64, shuffle=True)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
+    for epoch in range(25):
+        for a, b in loader:
+            loss = F.nll_loss(model(a).log_softmax(-1), b)
+            model.zero_grad()
+            loss.backward()
+            optimizer.step()
+    """,
+    """
+    for step in range(150):
+        loss = F.cross_entropy(model(x), y)
+        grads = torch.autograd.grad(loss, list(model.parameters()))
+        with torch.no_grad():
+            for p, g in zip(model.parameters(), grads):
+                p -= 0.8 * g
+    """,
+    """
+    for step in range(150):
+        for p in model.parameters():
+            p.grad = None
+        F.cross_entropy(model(x), y).backward()
+        for p in model.parameters():
+            p.data -= 0.8 * p.grad
+    """,
+    """
+    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=40)
+    def closure():
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(x), y)
+        loss.backward()
+        return loss
+    optimizer.step(closure)
+    return model
+    """,
+)
+
+
+@pytest.mark.parametrize("answer", LOOPS)
+def test_any_style_of_loop_is_right(judge: Judge, catalog: Catalog, answer: str) -> None:
+    verdict = judge.grade(puzzle(catalog, *LOGITS), answer)
+    assert verdict.correct, verdict.feedback
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "turn"),
+    [
+        ("        optimizer.zero_grad()\n", "", "not-cleared"),
+        ("model.parameters()", "model[2].parameters()", "head-only"),
+        ("        optimizer.step()\n", "", None),
+        ("range(60)", "range(1)", "one-step"),
+        ("model(x), y", "model(x), 1 - y", None),
+        ("model(x)", "model(x).detach()", None),
+    ],
+)
+def test_half_a_loop_is_wrong(judge: Judge, catalog: Catalog, old: str, new: str, turn: str | None) -> None:
+    it = puzzle(catalog, *LOGITS)
+    assert isinstance(it, WriteCode)
+    assert old in LOOPS[0]
+    verdict = judge.grade(it, LOOPS[0].replace(old, new))
+    assert not verdict.correct
+    assert verdict.wrong_turn == turn, verdict.feedback
