@@ -15,9 +15,8 @@ def turn(module, inputs, output):
     return output.flip(1)
 def turn_input(module, inputs):
     return (inputs[0].flip(1),)
-def fail(module, inputs, output):
-    raise ZeroDivisionError
-labels = (tokens + 1) % d_vocab
+for module in model.modules():
+    module.register_forward_pre_hook(lambda module, inputs: None)
 """
 CLEAN_UP = (
     "Leave none of your hooks on the model, even where {} raises; let the error go on to the caller. The model has "
@@ -125,7 +124,7 @@ def one_hook(rng: Rng) -> WriteCode:
             *body_mistakes(body),
             slip("never-removed", "handle.remove()", "pass"),
             slip("others-cleared", "handle.remove()", f"{site}.{dictionary}.clear()"),
-            slip("removed-before", "try:", "handle.remove()\ntry:"),
+            Wrong("removed-before", body.replace("try:", "handle.remove()\ntry:"), BECAUSE["removed-before"]),
         ],
         hints=HINTS,
     )
@@ -137,7 +136,7 @@ SEVERAL = (
      "[(model.blocks[1].mlp, turn), (model.embed, turn), (model.blocks[1].mlp, turn)]"),
     ("each hook in the list of pairs `(name, hook)` `hooks`, on the module of that name, such as `\"blocks.0.attn\"`",
      "name, hook in hooks", "model.get_submodule(name)",
-     '[("blocks.1.mlp", turn), ("embed", turn), ("blocks.1.mlp", turn)]'),
+     '[("blocks.1.mlp", turn), ("blocks.0.attn", turn), ("blocks.1.mlp", turn)]'),
     ("each hook in the dict `hooks`, on the module whose name is its key, such as `\"blocks.0.attn\"`",
      "name, hook in hooks.items()", "model.get_submodule(name)",
      '{"blocks.1.mlp": turn, "embed": turn, "blocks.0.attn": turn}'),
@@ -281,8 +280,8 @@ finally:
         body=body,
         setup="calls = []\nmodel.unembed.register_forward_hook(lambda module, inputs, output: calls.append(1))\n",
         before={"how often the model ran to its end": "len(calls)"},
-        call=f"[run_up_to(model, it, tokens) for it in [{cases}]]",
-        failing=f"run_up_to(model, [{cases}][0], tokens + d_vocab)",
+        call=f"[attempt(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]",
+        failing=f"run_up_to(model, [{cases}][0], tokens.double())",
         wrong=[
             Wrong("ran-to-the-end", f"kept = []\n{plain}\nreturn kept[0]", "The layers after it ran too."),
             edit("hook-left", "handle.remove()", "pass", BECAUSE["never-removed"]),
