@@ -6,6 +6,7 @@ from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
 from tensordrill.building.hooking import BECAUSE, BUILT, GUIDE, HANDLES, LEAVE, MLP, edit, hooked, on_model
 from tensordrill.building.transformer import BLOCK, IN_PLACE_BLOCK, TUPLE_BLOCK
 
+SECOND = 2  # level
 HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
 LATE = BECAUSE["late-binding"]
 
@@ -254,8 +255,10 @@ return kept"""
     )
     return capturing(
         [
-            "Run `model(tokens)` once. Return a dict that has, under each name in the list `names` (such as "
-            f'`"blocks.0.mlp"`), {told}. {DETACHED}'
+            (
+                "Run `model(tokens)` once. Return a dict that has, under each name in the list `names` (such as "
+                f'`"blocks.0.mlp"`), {told}. {DETACHED}'
+            )
         ],
         f"def capture(model, names, tokens{extra}):",
         body,
@@ -269,12 +272,12 @@ return kept"""
     )
 
 
-@drill(after=["memory.view-or-copy"], levels=3, lesson="Hooks")
+@drill(after=["memory.view-or-copy"], levels=3, lesson="Hooks", structures=(20, 28, 18))
 def capture(rng: Rng) -> WriteCode:
     """Capture an activation that the model overwrites."""
     if rng.level == 1:
         return captured_once(rng)
-    if rng.level == 2:  # noqa: PLR2004
+    if rng.level == SECOND:
         return rng.pick([captured_of, captured_of, captured_all])(rng)
     return rng.pick([captured_before, captured_runs, captured_names])(rng)
 
@@ -366,7 +369,8 @@ def replaced_given(rng: Rng) -> WriteCode:
     name = rng.pick(SITES[:4])
     given, site, told, cases, neighbour = rng.pick(
         [
-            ("layer", f"model.blocks[layer].{name}", f"`{name}` of block `layer`", "range(n_layers)", "blocks[layer - 1]"),
+            ("layer", f"model.blocks[layer].{name}", f"`{name}` of block `layer`", "range(n_layers)", ("blocks[layer "
+                                                                                                      "- 1]")),
             ("module", "module", "`module`, one of the model's modules,", f"[it.{name} for it in model.blocks]", ""),
             ("block", f"block.{name}", f"`{name}` of `block`, one of the model's blocks,", "model.blocks", ""),
             ("name", "model.get_submodule(name)", f'the module with the name `name`, such as `"blocks.0.{name}"`,',
@@ -431,8 +435,10 @@ def replaced_in_tuple(rng: Rng) -> WriteCode:
     return replacing(
         [
             FIRST_ITEM,
-            f"Return the logits of `model(tokens)` with the first item of what {told} returns replaced by {by}. "
-            f"The other item stays. {REPLACED}",
+            (
+                f"Return the logits of `model(tokens)` with the first item of what {told} returns replaced by {by}. "
+                f"The other item stays. {REPLACED}"
+            ),
         ],
         f"def run(model, {given}{argument}, tokens):",
         returned(site, result),
@@ -505,11 +511,11 @@ handles = [model.blocks[i]{name}.register_forward_hook(hook_for(i)) for {loop}]
     )
 
 
-@drill(after=["hooks.capture"], levels=3, lesson="Hooks")
+@drill(after=["hooks.capture"], levels=3, lesson="Hooks", structures=(45, 105, 52))
 def replace(rng: Rng) -> WriteCode:
     """Replace an activation."""
     if rng.level == 1:
         return replaced_once(rng)
-    if rng.level == 2:  # noqa: PLR2004
+    if rng.level == SECOND:
         return replaced_given(rng)
     return rng.pick([replaced_in_tuple, replaced_several])(rng)

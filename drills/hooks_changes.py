@@ -105,7 +105,7 @@ def ablation_mistakes(part: Part, stand: Stand, index: str, source: str) -> list
         if axis != part.axis and axis not in stand.over and not idle:
             value = stand.value(part, "", source)
             value += f"[{part.at(index, without=stand.over, axis=axis)}]" if stand.over else ""
-            because = f"You indexed {names[axis]}. The {part.piece}s are on the axis {part.axis}, of ({', '.join(part.axes)})."
+            because = f"You indexed {names[axis]}. Of ({', '.join(part.axes)}), the {part.piece}s are {part.axis}."
             found.append(edit("wrong-axis", line, f"output[{part.at(index, axis=axis)}] = {value}", because))
     if stand.over:
         other = BY_POSITION if stand is OVERALL else OVERALL
@@ -153,7 +153,10 @@ def ablating(
         hints=[
             f"On which axis of `{axes}` are the {part.piece}s?"
             + (" And over which axes does the mean go?" if stand.over else ""),
-            f"In a clone of the output, write to `output[{part.at('…')}]`, return it, and remove the hook by its handle.",
+            (
+                f"In a clone of the output, write to `output[{part.at('…')}]`, return it, and remove the hook by its "
+                "handle."
+            ),
         ],
         why="A head can be told from the others before W_O, in z, v and the pattern; after W_O the heads are summed. "
         "Zero ablation takes away what the head usually gives too; mean ablation leaves that, by putting in the mean "
@@ -259,8 +262,11 @@ def ablated_by_own_mean(rng: Rng) -> WriteCode:
     wrong = [turn for turn in ablation_mistakes(part, standing, name, "kept[0]") if turn.id != "own-mean"]
     return ablating(
         [
-            f"Return the logits of `model(tokens)` with {told} of block `layer` replaced by {standing.told(part)}: a "
-            "run on the tokens `others`, of the same length."
+            (
+                f"Return the logits of `model(tokens)` with {told} of block `layer` replaced by "
+                f"{standing.told(part)}: a "
+                "run on the tokens `others`, of the same length."
+            )
         ],
         part,
         standing,
@@ -330,7 +336,7 @@ def hook_lines(line: str) -> list[str]:
     return ["def hook(module, inputs, output):", "    output = output.clone()", f"    {line}", "    return output"]
 
 
-@drill(after=["hooks.replace", "shapes.reduce"], levels=3, lesson="Hooks")
+@drill(after=["hooks.replace", "shapes.reduce"], levels=3, lesson="Hooks", structures=(11, 11, 17))
 def ablate(rng: Rng) -> WriteCode:
     """Ablate heads and neurons."""
     match rng.level:

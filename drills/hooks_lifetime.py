@@ -23,7 +23,8 @@ CLEAN_UP = (
     "hooks of others, which stay."
 )
 BECAUSE = {
-    "no-finally": "When the run raises, the line after it is never reached. What stands in a `finally` runs either way.",
+    "no-finally": "When the run raises, the line after it is never reached. What stands in a `finally` runs either "
+    "way.",
     "never-removed": "Your hook is still on the model: removing it takes the handle that registering returned.",
     "others-cleared": "That takes the hooks of others off as well. A handle removes its own hook alone.",
     "error-swallowed": "The caller is not told of the error. A `finally` cleans up and lets it go on.",
@@ -40,9 +41,9 @@ RESULTS = (
 )
 PATHS = ("embed", "blocks[{i}]", "blocks[{i}].attn", "blocks[{i}].mlp", "blocks[{i}].attn.hook_z", "blocks[{i}].ln1")
 WHY = (
-    "register_forward_hook returns a RemovableHandle, whose remove() takes that hook off and no other. A model keeps its "
-    "hooks until they are removed, so what removes them belongs in a `finally`, or in a context manager (the handle is "
-    "one): it runs whether the forward pass raises or not, and the error goes on."
+    "register_forward_hook returns a RemovableHandle, whose remove() takes that hook off and no other. A model "
+    "keeps its hooks until they are removed, so what removes them belongs in a `finally`, or in a context manager "
+    "(the handle is one): it runs whether the forward pass raises or not, and the error goes on."
 )
 
 
@@ -114,7 +115,10 @@ def one_hook(rng: Rng) -> WriteCode:
     hook = "turn_input" if pre else "turn"
     return lasting(
         [
-            f"Return {told}, run with `hook` on `{site}`: {kind} put there with `{register}`. {CLEAN_UP.format('the run')}"
+            (
+                f"Return {told}, run with `hook` on `{site}`: {kind} put there with `{register}`. "
+                f"{CLEAN_UP.format('the run')}"
+            )
         ],
         signature="def run_with_hook(model, tokens, hook):",
         body=body,
@@ -134,10 +138,10 @@ def one_hook(rng: Rng) -> WriteCode:
 SEVERAL = (
     ("each hook in the list of pairs `(module, hook)` `hooks`, on its module", "module, hook in hooks", "module",
      "[(model.blocks[1].mlp, turn), (model.embed, turn), (model.blocks[1].mlp, turn)]"),
-    ("each hook in the list of pairs `(name, hook)` `hooks`, on the module of that name, such as `\"blocks.0.attn\"`",
+    ('each hook in the list of pairs `(name, hook)` `hooks`, on the module of that name, such as `"blocks.0.attn"`',
      "name, hook in hooks", "model.get_submodule(name)",
      '[("blocks.1.mlp", turn), ("blocks.0.attn", turn), ("blocks.1.mlp", turn)]'),
-    ("each hook in the dict `hooks`, on the module whose name is its key, such as `\"blocks.0.attn\"`",
+    ('each hook in the dict `hooks`, on the module whose name is its key, such as `"blocks.0.attn"`',
      "name, hook in hooks.items()", "model.get_submodule(name)",
      '{"blocks.1.mlp": turn, "embed": turn, "blocks.0.attn": turn}'),
     ("each hook in the dict `hooks`, on `model.blocks[i]`, where `i` is its key", "i, hook in hooks.items()",
@@ -210,8 +214,10 @@ finally:
         bad = '[("embed", turn), ("blocks.0.mpl", turn)]'
     return lasting(
         [
-            f"Return {told}, run with several forward hooks: {told_hooks}. "
-            f"{CLEAN_UP.format('the run raises, or one of the modules is not there and registering')}"
+            (
+                f"Return {told}, run with several forward hooks: {told_hooks}. "
+                f"{CLEAN_UP.format('the run raises, or one of the modules is not there and registering')}"
+            )
         ],
         signature="def run_with_hooks(model, tokens, hooks):",
         body=body,
@@ -273,8 +279,8 @@ finally:
     plain = hooked(site, f"kept.append({kept})", "model(tokens)")
     return lasting(
         [
-            f"Return {part.format(told)} in a run of `model(tokens)`, and stop the run there: no layer after it may run. "
-            f"{CLEAN_UP.format('the run')}"
+            (f"Return {part.format(told)} in a run of `model(tokens)`, and stop the run there: no layer after it "
+            f"may run. {CLEAN_UP.format('the run')}")
         ],
         signature=f"def run_up_to(model, {given}, tokens):",
         body=body,
@@ -287,11 +293,13 @@ finally:
             edit("hook-left", "handle.remove()", "pass", BECAUSE["never-removed"]),
             edit("every-error-caught", "except Stop", "except Exception",
                  "You catch every error: one that is not yours looks like your own stop, or like another error."),
-            edit("stop-escapes", "    except Stop:\n        return kept[0]\n", "", "Your own exception reaches the caller."),
+            edit("stop-escapes", "    except Stop:\n        return kept[0]\n", "", "Your own exception reaches the "
+                                                                                   "caller."),
         ],
         hints=[
             "A hook can raise. What of that should the caller see, and what not?",
-            "Define an exception of your own, raise it in the hook, catch it alone, and remove the hook in a `finally`.",
+            ("Define an exception of your own, raise it in the hook, catch it alone, and remove the hook in a "
+            "`finally`."),
         ],
     )  # fmt: skip
 
@@ -315,9 +323,9 @@ return attached()"""
     spelled = "for handle in handles:\n                handle.remove()"
     return lasting(
         [
-            f"Return a context manager, for `with with_hooks(model, {given}):`. While its block runs, the model has "
+            (f"Return a context manager, for `with with_hooks(model, {given}):`. While its block runs, the model has "
             f"several forward {'pre-' * bool(pre)}hooks: {told_hooks}. "
-            f"{CLEAN_UP.format('the block').replace('Leave none', 'After the block, leave none')}"
+            f"{CLEAN_UP.format('the block').replace('Leave none', 'After the block, leave none')}")
         ],
         signature=f"def with_hooks(model, {given}):",
         body=body,
@@ -339,12 +347,13 @@ def inside(run):
         ],
         hints=[
             "What runs when the block is left, and what when an error leaves it?",
-            "`contextlib.contextmanager` makes one of a generator: register, `yield` in a `try`, remove in its `finally`.",
+            ("`contextlib.contextmanager` makes one of a generator: register, `yield` in a `try`, remove in its "
+            "`finally`."),
         ],
     )  # fmt: skip
 
 
-@drill(after=["hooks.capture"], levels=3, lesson="Hooks")
+@drill(after=["hooks.capture"], levels=3, lesson="Hooks", structures=(38, 28, 25))
 def lifetime(rng: Rng) -> WriteCode:
     """Run with hooks and leave none."""
     match rng.level:

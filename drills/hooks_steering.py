@@ -50,8 +50,10 @@ def steering(
         setup=setup,
         hints=[
             "How does what the hook computes get into the stream? And does anything change that the next run needs?",
-            "`a + b` makes a new tensor; `a += b` writes into `a`, for all who hold it. Scale and subtract into new "
-            "ones, and remove the hook by its handle.",
+            (
+                "`a + b` makes a new tensor; `a += b` writes into `a`, for all who hold it. Scale and subtract into "
+                "new ones, and remove the hook by its handle."
+            ),
         ],
         why="Steering adds a direction to the residual stream while the model runs. A direction from a cache is a view "
         "of it: in-place operations on it (`-=`, `mul_`) change the cache, and the next run is steered otherwise.",
@@ -140,24 +142,24 @@ cache = {{name: outputs(name, torch.randint(d_vocab, (batch, seq))) for name in 
 LOVE, HATE = 'cache["love"]', 'cache["hate"]'
 PAIRS = (
     (
-        '`cache["love"][i]` and `cache["hate"][i]`, of shape `(d_model,)`, are the outputs of block `i` at the last '
-        "position of two prompts. The direction is love minus hate in block `layer`.",
+        ('`cache["love"][i]` and `cache["hate"][i]`, of shape `(d_model,)`, are the outputs of block `i` at the last '
+        "position of two prompts. The direction is love minus hate in block `layer`."),
         "[it[0, -1] for it in kept]", "[layer]", "",
     ),
     (
-        '`cache["love"]` and `cache["hate"]`, of shape `(n_layers, d_model)`, hold the outputs of all blocks at the last '
-        "position of two prompts. The direction is love minus hate in block `layer`.",
+        ('`cache["love"]` and `cache["hate"]`, of shape `(n_layers, d_model)`, hold the outputs of all blocks at the '
+        "last position of two prompts. The direction is love minus hate in block `layer`."),
         "torch.stack(kept)[:, 0, -1]", "[layer]", "",
     ),
     (
-        '`cache["love"][i]` and `cache["hate"][i]`, of shape `(seq, d_model)`, are the outputs of block `i` for two '
-        "prompts. The direction is love minus hate in block `layer` at the last position.",
+        ('`cache["love"][i]` and `cache["hate"][i]`, of shape `(seq, d_model)`, are the outputs of block `i` for two '
+        "prompts. The direction is love minus hate in block `layer` at the last position."),
         "[it[0] for it in kept]", "[layer][-1]", "",
     ),
     (
-        '`cache["love"][i]` and `cache["hate"][i]`, of shape `(n_prompts, d_model)`, are the outputs of block `i` at the '
-        "last position of several prompts each. The direction is, in block `layer`, the mean of love minus that of "
-        "hate.",
+        ('`cache["love"][i]` and `cache["hate"][i]`, of shape `(n_prompts, d_model)`, are the outputs of block `i` at '
+        "the last position of several prompts each. The direction is, in block `layer`, the mean of love minus that of "
+        "hate."),
         "[it[:, -1] for it in kept]", "[layer]", ".mean(0)",
     ),
 )  # fmt: skip
@@ -212,7 +214,8 @@ COMPONENTS = (
             "not-normalised": ("output - (output @ vector)[..., None] * vector",
                                "The projection needs a direction of length 1."),
             "sign": ("output + (output @ unit)[..., None] * unit", "You doubled the component along the direction."),
-            "subtracted": ("output - unit", "You took away the direction itself, not how far the stream goes along it."),
+            "subtracted": ("output - unit", ("You took away the direction itself, not how far the stream goes along "
+                                            "it.")),
         },
     ),
     (
@@ -262,8 +265,10 @@ def along(rng: Rng) -> WriteCode:
     into = "unit = vector.div_(vector.norm() / 2)"
     return steering(
         [
-            f"`vector` has shape `(d_model,)` and any length. Return the logits of `model(tokens)` with the output of "
-            f"{where} changed at every position: {told}."
+            (
+                f"`vector` has shape `(d_model,)` and any length. Return the logits of `model(tokens)` with the "
+                f"output of {where} changed at every position: {told}."
+            )
         ],
         signature=f"def steer(model, tokens, vector, {given}):",
         body=body,
@@ -342,7 +347,7 @@ for layer in vectors:
     )
 
 
-@drill(after=["hooks.replace"], levels=3, lesson="Hooks")
+@drill(after=["hooks.replace"], levels=3, lesson="Hooks", structures=(27, 32, 50))
 def steer(rng: Rng) -> WriteCode:
     """Steer the residual stream along a direction."""
     match rng.level:

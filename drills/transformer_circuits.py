@@ -24,7 +24,8 @@ PLAIN_SCORES = (
             f"{DOT} They are wanted with the query positions last, for a plot."),
     Circuit((Q, K), "{a}query head key", "the scores",
             f"{DOT} They are wanted with the query positions before the heads."),
-    Circuit((("q", "{a}query group head d_head"), ("k", "{a}key group d_head")), "{a}group head query key", "the scores",
+    Circuit((("q", "{a}query group head d_head"), ("k", "{a}key group d_head")), "{a}group head query key", "the "
+                                                                                                            "scores",
             "Grouped-query attention: the heads of a group share that group's keys. Each query of each head of each "
             "group is scored against all keys of its group, by dot product."),
     Circuit((Q, ("direction", "{w}head d_head")), "{a}head query", "the scores",
@@ -49,9 +50,10 @@ COMPOSED_SCORES = (
             "`part` holds the components that add up to the residual stream; `QK` is W_Q·W_Kᵀ of each head. Each "
             "component, taken as a query, is scored against the stream `x` at all key positions, for each head: QK's "
             "first d_model axis meets the query side, its second the key side."),
-    Circuit((("q", "{a}head d_head"), ("W_K", "{w}head read d_head"), ("x", "{a}key read")), "{a}head key", "the scores",
-            "Decoding: one new token has one query for each head. W_K of each head maps the residual stream `x` at each "
-            "position to a key. Score the query against all keys of its head, by dot product."),
+    Circuit((("q", "{a}head d_head"), ("W_K", "{w}head read d_head"), ("x", "{a}key read")), "{a}head key", "the "
+                                                                                                            "scores",
+            "Decoding: one new token has one query for each head. W_K of each head maps the residual stream `x` at "
+            "each position to a key. Score the query against all keys of its head, by dot product."),
     Circuit((Q, K, ("weight", "{w}head")), "{a}query key", "the sum",
             "Each query of each head is scored against all keys of that head, by dot product. Each head's scores are "
             "multiplied by its number in `weight` and added up over the heads."),
@@ -88,7 +90,7 @@ def score_mistakes(net: Contraction) -> Iterator[Mistake]:
         )  # fmt: skip
 
 
-@drill(after=["einsum.attention-scores"], levels=3, lesson="Hooks")
+@drill(after=["einsum.attention-scores"], levels=3, lesson="Einops and einsum", structures=(18, 100, 36))
 def scores(rng: Rng) -> WriteEinsum:
     """Attention scores, in TransformerLens' axis order."""
     return circuit_puzzle(
@@ -140,13 +142,13 @@ COMPOSED_VALUES = (
             "Each query position of each head takes the values of that head, weighted by its attention pattern. W_O of "
             "the head maps that to d_model. The heads are wanted apart."),
     Circuit((PATTERN, ("x", "{a}key read"), ("OV", "{w}head read write")), "{a}query write", "the output",
-            "`OV` is W_V·W_O of each head: it maps what is read from the stream to what is written. Each query position "
-            "takes what each head writes for the stream `x` at each key, weighted by the head's pattern; the heads add "
-            "up."),
+            "`OV` is W_V·W_O of each head: it maps what is read from the stream to what is written. Each query "
+            "position takes what each head writes for the stream `x` at each key, weighted by the head's pattern; "
+            "the heads add up."),
     Circuit((("late", "{a}late query mid"), ("early", "{a}early mid key")), "{a}late early query key",
             "the pattern of each virtual head",
-            "Two layers' patterns, multiplied for each pair of a late head and an early head: a query looks through the "
-            "late head at a middle position, and from there through the early head at a key. Sum over the middle "
+            "Two layers' patterns, multiplied for each pair of a late head and an early head: a query looks through "
+            "the late head at a middle position, and from there through the early head at a key. Sum over the middle "
             "positions.", leads=(("batch ", ""), ("", ""))),
     Circuit((PATTERN, V, ("direction", "{w}head d_head")), "{a}query head", "the components",
             "Each query position of each head takes the values of that head, weighted by its attention pattern, over "
@@ -166,7 +168,7 @@ def value_mistakes(net: Contraction) -> Iterator[Mistake]:
     yield from score_mistakes(net)
 
 
-@drill(after=["transformer.scores"], levels=3, lesson="Hooks")
+@drill(after=["transformer.scores"], levels=3, lesson="Einops and einsum", structures=(18, 18, 34))
 def weighted_values(rng: Rng) -> WriteEinsum:
     """Values weighted by the attention pattern."""
     return circuit_puzzle(
@@ -175,9 +177,9 @@ def weighted_values(rng: Rng) -> WriteEinsum:
         COMPOSED_VALUES,
         value_mistakes,
         hint="A value belongs to a key: which of the pattern's two positions does it share a letter with?",
-        why="The pattern is (batch, head_index, query_pos, key_pos), and each of its rows adds up to 1 over the keys. v "
-        "is (batch, pos, head_index, d_head), where pos is a key position. The key is shared and dropped, so it is "
-        "summed; z is stored as q is, at the query's position.",
+        why="The pattern is (batch, head_index, query_pos, key_pos), and each of its rows adds up to 1 over the "
+        "keys. v is (batch, pos, head_index, d_head), where pos is a key position. The key is shared and dropped, "
+        "so it is summed; z is stored as q is, at the query's position.",
     )
 
 
@@ -188,7 +190,8 @@ PLAIN_OUTPUT = (
     Circuit((Z, W_O), "{a}pos write", "the attention layer's output",
             "W_O of each head maps its z to the residual stream, where the heads add up."),
     Circuit((W_O, Z), "{a}pos write", "the attention layer's output",
-            "W_O of each head maps its z to the residual stream, where the heads add up. The weights are passed first."),
+            "W_O of each head maps its z to the residual stream, where the heads add up. The weights are passed "
+            "first."),
     Circuit((Z, W_O), "{a}pos head write", "the result of each head",
             "W_O of each head maps its z to d_model. What the heads write is wanted apart, before it adds up."),
     Circuit((("z", "{a}head d_head"), W_O), "{a}write", "the output at the last position",
@@ -200,15 +203,15 @@ PLAIN_OUTPUT = (
     Circuit((("z", "{a}pos d_head"), ("W_O", "{w}d_head write")), "{a}pos write", "what the head writes",
             "One head: `z` is its own, and `W_O` is `model.W_O[layer, head]`. W_O maps z to the residual stream."),
     Circuit((("result", "{a}pos head write"), ("weight", "{w}head")), "{a}pos write", "the output",
-            "`result` is what each head writes. Each head's is multiplied by its number in `weight` (0 ablates it), and "
-            "the heads add up."),
+            "`result` is what each head writes. Each head's is multiplied by its number in `weight` (0 ablates it), "
+            "and the heads add up."),
 )  # fmt: skip
 COMPOSED_OUTPUT = (
     Circuit((Z, W_O, ("W_U", "write logit")), "{a}pos logit", "the logits",
             "W_O of each head maps its z to d_model; W_U maps that to logits. The heads add up."),
     Circuit((Z, W_O, ("W_U", "write logit")), "{a}pos head logit", "the logits of each head",
-            "W_O of each head maps its z to d_model; W_U maps that to logits. Each head's contribution is wanted on its "
-            "own."),
+            "W_O of each head maps its z to d_model; W_U maps that to logits. Each head's contribution is wanted on "
+            "its own."),
     Circuit((Z, W_O, ("direction", "write")), "{a}pos head", "the contributions",
             "W_O of each head maps its z to d_model. Of what each head writes, take the dot product with `direction`."),
     Circuit((Z, ("keep", "{w}head"), W_O), "{a}pos write", "the output",
@@ -218,8 +221,8 @@ COMPOSED_OUTPUT = (
             "The pattern of each head weights its values over the keys; W_O of the head maps that to the residual "
             "stream, where the heads add up."),
     Circuit((Z, W_O, ("W_in", "{w}write neuron")), "{a}pos neuron", "the pre-activations",
-            "Without LayerNorm between: W_O of each head maps its z to d_model, the heads add up, and W_in maps that to "
-            "the neurons of the MLP."),
+            "Without LayerNorm between: W_O of each head maps its z to d_model, the heads add up, and W_in maps "
+            "that to the neurons of the MLP."),
     Circuit((Z, W_O, ("W_dec", "latent write")), "{a}pos latent", "the dot products",
             "W_O of each head maps its z to d_model, where the heads add up. Take the dot product of that with the "
             "direction of each SAE latent, a row of `W_dec`."),
@@ -241,7 +244,7 @@ def output_mistakes(net: Contraction) -> Iterator[Mistake]:
             )  # fmt: skip
 
 
-@drill(after=["transformer.weighted-values"], levels=3, lesson="Hooks")
+@drill(after=["transformer.weighted-values"], levels=3, lesson="Einops and einsum", structures=(20, 20, 36))
 def output(rng: Rng) -> WriteEinsum:
     """What the heads write: z through W_O."""
     return circuit_puzzle(
@@ -276,8 +279,8 @@ PLAIN_OV = (
             "All heads of a layer that attend to the same position together write the sum of W_V·W_O over the heads.",
             WEIGHTS),
     Circuit((("vector", "read"), W_V, W_O), "{w}head write", "what each head writes",
-            "A head that attends to one position alone writes the stream's `vector` there through W_V and W_O, for each "
-            "head.", WEIGHTS),
+            "A head that attends to one position alone writes the stream's `vector` there through W_V and W_O, for "
+            "each head.", WEIGHTS),
     Circuit((W_V, W_O, ("direction", "write")), "{w}head read", "the directions",
             "For each head: the direction in the stream that it reads in order to write along `direction`, W_V times "
             "W_O times `direction`.", WEIGHTS),
@@ -298,7 +301,8 @@ COMPOSED_OV = (
             "V-composition: for each pair of a late head and an early head, what the early head writes through its W_O "
             "is read by the late head's W_V."),
     Circuit((("u", "{w}read"), W_V, W_O, ("v", "{w}write")), "{w}head", "the numbers",
-            "For each head: how far it writes along the direction `v` for each unit of the direction `u` that it reads.",
+            "For each head: how far it writes along the direction `v` for each unit of the direction `u` that it "
+            "reads.",
             (("", ""), ("", "layer "), ("", "feature "))),
     Circuit((("feature", "feature read"), W_V, W_O, ("W_U", "write logit")), "{w}head feature logit", "the logits",
             "For each head: which logits it writes for each feature direction that it attends to. `feature` has a "
@@ -322,7 +326,8 @@ def ov_mistakes(net: Contraction) -> Iterator[Mistake]:
         if name in net.names and {a, b} <= set(net.operands[i := net.names.index(name)]):
             yield Mistake(
                 "transposed", net.misread(i, a, b),
-                f"You read `{name}` transposed: it is (head_index, {'d_model, d_head' if a == 'read' else 'd_head, d_model'}).",
+                f"You read `{name}` transposed: it is (head_index, "
+                f"{'d_model, d_head' if a == 'read' else 'd_head, d_model'}).",
             )  # fmt: skip
     yield from score_mistakes(net)
     if "token" in net.output and "W_U" in net.names and "logit" not in net.axes:
@@ -331,7 +336,7 @@ def ov_mistakes(net: Contraction) -> Iterator[Mistake]:
         )
 
 
-@drill(after=["transformer.output"], levels=3, lesson="Hooks")
+@drill(after=["transformer.output"], levels=3, lesson="Einops and einsum", structures=(12, 12, 20))
 def ov_circuit(rng: Rng) -> WriteEinsum:
     """The OV circuit: W_V and W_O as one matrix."""
     return circuit_puzzle(
@@ -355,14 +360,14 @@ DIRECTION = "`direction` is W_U's column of the right token minus that of the wr
 PLAIN_LOGITS = (
     Circuit((("parts", "component {a}d_model"), ("direction", "{a}d_model")), "component {a}",
             "the contributions to the logit difference",
-            f"{PARTS} {DIRECTION}, and each has its own. Each component's contribution is the dot product of the two.",
+            f"{PARTS} {DIRECTION}, one for {{each}}. Each component's contribution is the dot product of the two.",
             LEAD[:3]),
     Circuit((("parts", "component {a}d_model"), ("direction", "d_model")), "component {a}",
             "the contributions to the logit difference",
             f"{PARTS} {DIRECTION}. Each component's contribution is the dot product with it.", LEAD),
     Circuit((("direction", "{a}d_model"), ("parts", "component {a}d_model")), "{a}component",
             "the contributions to the logit difference",
-            f"{PARTS} {DIRECTION}, and each has its own. Each component's contribution is the dot product of the two.",
+            f"{PARTS} {DIRECTION}, one for {{each}}. Each component's contribution is the dot product of the two.",
             LEAD[:3]),
     Circuit((("parts", "component batch pos d_model"), ("direction", "batch d_model")), "component batch pos",
             "the contributions to the logit difference",
@@ -373,28 +378,28 @@ PLAIN_LOGITS = (
             f"{PARTS} W_U maps each of them to its contribution to all logits.", LEAD),
     Circuit((("result", "{a}head d_model"), ("direction", "{a}d_model")), "{a}head",
             "the heads' contributions to the logit difference",
-            "`result` is what each head of a layer writes at the last position, divided by the final LayerNorm's scale. "
-            f"{DIRECTION}, and each has its own. Take the dot product of the two.",
+            "`result` is what each head of a layer writes at the last position, divided by the final LayerNorm's "
+            f"scale. {DIRECTION}, one for {{each}}. Take the dot product of the two.",
             (("batch ", ""), ("prompt ", ""))),
     Circuit((("parts", "component batch d_model"), ("direction", "batch d_model")), "component",
             "the contributions, added up over the batch",
-            f"{PARTS} {DIRECTION}, one for each prompt. Each component's contribution is the dot product of the two; add "
-            "it up over the prompts."),
+            f"{PARTS} {DIRECTION}, one for each prompt. Each component's contribution is the dot product of the "
+            "two; add it up over the prompts."),
 )  # fmt: skip
 COMPOSED_LOGITS = (
     Circuit((("z", "{a}head d_head"), ("W_O", "head d_head d_model"), ("direction", "{a}d_model")), "{a}head",
             "the heads' contributions to the logit difference",
-            f"`z` is that of the last position. {DIRECTION}, and each has its own. What a head writes is its z through "
+            f"`z` is that of the last position. {DIRECTION}, one for {{each}}. What a head writes is its z through "
             "its W_O; its contribution is the dot product of that with the direction.",
             (("batch ", ""), ("prompt ", ""), ("batch pos ", ""))),
     Circuit((("acts", "{a}neuron"), ("W_out", "neuron d_model"), ("direction", "{a}d_model")), "{a}neuron",
             "the neurons' contributions to the logit difference",
-            f"Each neuron writes its activation times its row of W_out. {DIRECTION}, and each has its own. A neuron's "
+            f"Each neuron writes its activation times its row of W_out. {DIRECTION}, one for {{each}}. A neuron's "
             "contribution is the dot product of the two.", (("batch ", ""), ("pos ", ""), ("batch pos ", ""))),
     Circuit((("acts", "{a}latent"), ("W_dec", "latent d_model"), ("W_U", "d_model d_vocab")), "{a}latent d_vocab",
             "the latents' contributions to the logits",
-            "Each SAE latent writes its activation times its row of W_dec, and W_U maps that to its contribution to all "
-            "logits.", (("batch ", ""), ("", ""))),
+            "Each SAE latent writes its activation times its row of W_dec, and W_U maps that to its contribution to "
+            "all logits.", (("batch ", ""), ("", ""))),
     Circuit((("pattern", "batch head key"), ("v", "batch key head d_head"), ("W_O", "head d_head d_model"),
              ("direction", "batch d_model")), "batch head key", "the contributions to the logit difference",
             f"`pattern` has each head's row for the last position. {DIRECTION}, one for each prompt. What a head moves "
@@ -406,12 +411,12 @@ COMPOSED_LOGITS = (
             "its z through its W_O; its contribution is the dot product of that with its prompt's direction."),
     Circuit((("parts", "component {a}d_model"), ("direction", "answer d_model"), ("weight", "answer")), "component {a}",
             "the contributions",
-            f"{PARTS} `direction` has W_U's column of each possible answer as a row, `weight` a number for each answer. "
-            "Add up, over the answers, the weight times the component's dot product with the direction.", LEAD),
+            f"{PARTS} `direction` has W_U's column of each possible answer as a row, `weight` a number for each "
+            "answer. Add up, over the answers, the weight times the component's dot product with the direction.", LEAD),
     Circuit((("z", "{a}head d_head"), ("W_O", "head d_head d_model"), ("W_U", "d_model d_vocab")), "{a}head d_vocab",
             "the heads' contributions to the logits",
-            "What a head writes is its z through its W_O, divided by the final LayerNorm's scale already. W_U maps that "
-            "to its contribution to all logits.", (("batch ", ""), ("batch pos ", ""), ("pos ", ""))),
+            "What a head writes is its z through its W_O, divided by the final LayerNorm's scale already. W_U maps "
+            "that to its contribution to all logits.", (("batch ", ""), ("batch pos ", ""), ("pos ", ""))),
 )  # fmt: skip
 
 
@@ -433,13 +438,18 @@ def logit_mistakes(net: Contraction) -> Iterator[Mistake]:
         if axis in net.output:
             yield Mistake(
                 "components-summed", net.lost(axis),
-                f"You leave out {axis} after the arrow, which adds up all of them: the whole logit difference, not each "
-                "one's share.",
+                f"You leave out {axis} after the arrow, which adds up all of them: the whole logit difference, not "
+                "each one's share.",
             )  # fmt: skip
     yield from score_mistakes(net)
 
 
-@drill(after=["transformer.output"], levels=3, lesson="Hooks")
+@drill(
+    after=["transformer.logit-lens", "transformer.residual"],
+    levels=3,
+    lesson="Einops and einsum",
+    structures=(12, 12, 22),
+)
 def direct_logit_attribution(rng: Rng) -> WriteEinsum:
     """Each component's share of a logit difference."""
     return circuit_puzzle(
@@ -447,8 +457,9 @@ def direct_logit_attribution(rng: Rng) -> WriteEinsum:
         PLAIN_LOGITS,
         COMPOSED_LOGITS,
         logit_mistakes,
-        hint="Only what the dot products run through is summed. What has each prompt, position and component of its own?",
+        hint="Only what the dot products run through is summed. What has each prompt, position and component of its "
+        "own?",
         why="The residual stream is a sum of what the components write, and the unembedding is linear once the final "
-        "LayerNorm's scale is held fixed. So the logit difference, a dot product with W_U[:, right] - W_U[:, wrong], is "
-        "a sum of each component's own dot product with it.",
+        "LayerNorm's scale is held fixed. So the logit difference, a dot product with W_U[:, right] - W_U[:, "
+        "wrong], is a sum of each component's own dot product with it.",
     )

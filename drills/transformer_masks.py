@@ -38,7 +38,7 @@ SCALES = (
 SCALE = "d_head**0.5"
 
 
-@drill(after=["transformer.scores"], levels=3, lesson="Hooks")
+@drill(after=["transformer.scores"], levels=3, structures=(1, 5, 20))
 def softmax_axis(rng: Rng) -> WriteExpression:
     """From scores to a pattern: scale and softmax."""
     axes = rng.pick(ORDERS[:4] if rng.level == 1 else ORDERS).split()
@@ -106,7 +106,7 @@ def softmax_axis(rng: Rng) -> WriteExpression:
 def placed(name: str, has: Sequence[str], axes: Sequence[str]) -> str:
     """A tensor with those axes, in this order, made ready to broadcast with one of `axes`."""
     order = sorted(has, key=list(axes).index)
-    text = name if list(has) == order else f"{name}.T" if len(has) == 2 else name  # noqa: PLR2004 -- a matrix
+    text = name if list(has) == order else f"{name}.T" if len(has) > 1 else name
     index = [":" if axis in has else "None" for axis in axes]
     while index and index[0] == "None":
         del index[0]
@@ -190,7 +190,7 @@ SIGHTS = (
 LEADS = ("batch head", "head", "", "layer head", "batch", "layer batch head")
 
 
-@drill(after=["indexing.where", "transformer.softmax-axis"], levels=3, lesson="Hooks")
+@drill(after=["indexing.where", "transformer.softmax-axis"], levels=3, structures=(1, 4, 14))
 def causal_mask(rng: Rng) -> WriteExpression:
     """The causal attention pattern."""
     lead = rng.pick(LEADS).split()
@@ -243,8 +243,10 @@ def causal_mask(rng: Rng) -> WriteExpression:
         reference_expression=f"{name}.masked_fill({right}, {INF}).softmax({dim})",
         hints=[
             "What score makes the softmax give a key no weight at all?",
-            "Compare the keys' positions with the queries', `torch.arange` as a row with one as a column, and fill "
-            "what is hidden with -inf before the softmax.",
+            (
+                "Compare the keys' positions with the queries', `torch.arange` as a row with one as a column, and fill "
+                "what is hidden with -inf before the softmax."
+            ),
         ],
         why="A hidden key gets the score -inf before the softmax, so its weight is exp(-inf) = 0 and the rest of the "
         "row still adds up to 1. The mask is a comparison of positions, query against key; torch.triu(…, diagonal=1) "
@@ -277,7 +279,7 @@ def unsqueezed(text: str, index: str) -> str:
     return f"(~{text.removeprefix('~')}[{index}])" if text.startswith("~") else f"{text}[{index}]"
 
 
-@drill(after=["transformer.causal-mask"], levels=3, lesson="DataLoaders")
+@drill(after=["transformer.causal-mask"], levels=3, lesson="DataLoaders", structures=(4, 13, 26))
 def padding_mask(rng: Rng) -> WriteExpression:
     """Causal and padding mask together."""
     padding = rng.pick([REAL, PAD])
@@ -292,14 +294,15 @@ def padding_mask(rng: Rng) -> WriteExpression:
     allowed = f"{key_ok} & {CAUSAL}" if causal else key_ok
 
     def finished(mask: str) -> str:
+        hidden = mask[2:-1] if mask.startswith("(~") and mask.endswith("])") else f"~({mask})"
         match kind:
             case "mask":
                 return mask
             case "hidden":
-                return f"~({mask})"
+                return hidden
             case "bias":
                 return f"torch.zeros(()).where({mask}, {INF})"
-        return f"scores.masked_fill(~({mask}), {INF})"
+        return f"scores.masked_fill({hidden}, {INF})"
 
     def with_causal(mask: str) -> str:
         return f"{mask} & {CAUSAL}" if causal else mask
@@ -333,10 +336,11 @@ def padding_mask(rng: Rng) -> WriteExpression:
               "1 in between."),
     ]  # fmt: skip
     if causal:
+        whole = f".expand({expanded(name, heads=heads)})"
         wrong += [
-            Wrong("not-causal", finished(key_ok if kind == "scores" else f"{key_ok}.expand({expanded(name, heads=heads)})"),
+            Wrong("not-causal", finished(key_ok if kind == "scores" else key_ok + whole),
                   "The padding is hidden, and a query still saw what comes after it."),
-            Wrong("padding-seen", finished(f"{CAUSAL}.expand({expanded(name, heads=heads)})"), "The padding is still seen."),
+            Wrong("padding-seen", finished(CAUSAL + whole), "The padding is still seen."),
             Wrong("causal-transposed", finished(f"{key_ok} & {CAUSAL}.T"),
                   "Your causal mask is turned round: a query saw what comes after it."),
             Wrong("or-for-and", finished(f"{key_ok} | {CAUSAL}"),
@@ -345,9 +349,8 @@ def padding_mask(rng: Rng) -> WriteExpression:
                   "You hid a query's own position too. It sees itself."),
         ]  # fmt: skip
     elif kind == "scores":
-        wrong.append(
-            Wrong("zero-scores", f"scores.masked_fill(~({allowed}), 0)", "A score of 0 still gets weight: -inf.")
-        )
+        because = "A score of 0 still gets weight: -inf."
+        wrong.append(Wrong("zero-scores", finished(allowed).replace(INF, "0"), because))
     named = f" It broadcasts over the axes {shown(axes)} of the scores." if kind != "scores" else ""
     return WriteExpression(
         prompt=f"{stored}\n\n{rule}\n\n{asked}{named}",
@@ -355,7 +358,8 @@ def padding_mask(rng: Rng) -> WriteExpression:
                                    if kind == "scores" else [])],
         reference_expression=finished(allowed),
         hints=[
-            "Padding is nothing to look at: is it hidden as a key or as a query? Where do the keys stand in the scores?",
+            ("Padding is nothing to look at: is it hidden as a key or as a query? Where do the keys stand in the "
+            "scores?"),
             f"Give the padding mask axes of size 1, `{name}[{keys}]`"
             + (", and combine it with a lower triangle." if causal else "."),
         ],

@@ -1,7 +1,6 @@
 """Reading a residual stream: its parts, the logit lens, probes, and the metric of a patch."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from tensordrill.authoring import PredictValue, Rng, Tensor, WriteExpression, Wrong, drill, tensor
 from tensordrill.building.transformer import AXES, SIZES, transformer, whole
@@ -11,9 +10,9 @@ COMPOSED = 3  # level
 # --- the residual stream
 
 RESIDUAL_WHY = (
-    "Each layer reads the residual stream and adds what it computes to it: resid_post = resid_pre + attn_out + mlp_out. "
-    "So the stream at any point is the embedding plus the outputs of all layers before, and a layer's output is the "
-    "difference of the stream after and before it."
+    "Each layer reads the residual stream and adds what it computes to it: resid_post = resid_pre + attn_out + "
+    "mlp_out. So the stream at any point is the embedding plus the outputs of all layers before, and a layer's "
+    "output is the difference of the stream after and before it."
 )
 RESIDUAL_HINTS = (
     "Nothing that is written to the stream is ever overwritten: what is in it after a layer?",
@@ -23,14 +22,16 @@ LAST_ONLY = "That is what the last layer wrote. The stream also has what was the
 NO_EMBED = "The stream starts with the embedding, which stays in it."
 
 
-def vector(rng: Rng) -> list[int]:
-    return rng.distinct(2, 1, 9)
+def written(rng: Rng, layers: int) -> tuple[list[int], list[list[int]], list[list[int]]]:
+    """The embedding, and what attention and MLPs write: in ranges of their own, so that none can stand for another."""
+    attn, mlp = ([rng.distinct(2, low, low + 2) for _ in range(layers)] for low in (4, 20))
+    return rng.distinct(2, 1, 3), attn, mlp
 
 
 def stream(rng: Rng) -> PredictValue:
     """The stream after some layers, from what each wrote."""
     layers = 2 if rng.level == 1 else 3
-    attn, mlp = ([vector(rng) for _ in range(layers)] for _ in range(2))
+    embed, attn, mlp = written(rng, layers)
     at = rng.integer(1, layers - 1)
     ask, total, last = rng.pick(
         [
@@ -41,11 +42,12 @@ def stream(rng: Rng) -> PredictValue:
     )
     mlp_end = at + 1 if "post" in ask else at
     attn_end = at if "pre" in ask else at + 1
+    following = f"mlp_out[{at}]" if "mid" in ask else f"attn_out[{mlp_end}]" if mlp_end < layers else ""
     return PredictValue(
         prompt=f"`attn_out[i]` and `mlp_out[i]` are what the attention and the MLP of layer i write to the residual "
         f"stream. What is `{ask}`?",
         program=f"""
-            embed = torch.tensor({vector(rng)})
+            embed = torch.tensor({embed})
             attn_out = torch.tensor({attn})
             mlp_out = torch.tensor({mlp})
             resid, resid_pre, resid_mid, resid_post = embed, [], [], []
@@ -62,10 +64,12 @@ def stream(rng: Rng) -> PredictValue:
         wrong=[
             Wrong("layer-output", last, LAST_ONLY),
             Wrong("no-embedding", f"{total} - embed", NO_EMBED),
-            Wrong("one-layer-less", f"{total} - {last}", "The last thing that was written before this point is missing."),
-            Wrong("next-one-too", f"{total} + {f'mlp_out[{at}]' if 'mid' in ask else f'attn_out[{mlp_end}]' if mlp_end < layers and 'post' in ask else f'attn_out[{at}]' if 'pre' in ask else 'embed'}",
-                  "What is written after this point is not in the stream yet."),
-            *([Wrong("mlps-only", f"embed + mlp_out[:{mlp_end}].sum(0)", "The attention layers write to the stream too.")]
+            Wrong("one-layer-less", f"{total} - {last}", "The last thing that was written before this point is "
+                                                         "missing."),
+            *([Wrong("next-one-too", f"{total} + {following}", "What is written later is not in the stream yet.")]
+              if following else []),
+            *([Wrong("mlps-only", f"embed + mlp_out[:{mlp_end}].sum(0)", "The attention layers write to the stream "
+                                                                         "too.")]
               if (attn_end, mlp_end) != (1, 0) else []),
         ],
     )  # fmt: skip
@@ -73,9 +77,9 @@ def stream(rng: Rng) -> PredictValue:
 
 def difference(rng: Rng) -> PredictValue:
     """What a layer wrote, from the stream."""
-    steps = [vector(rng) for _ in range(5)]
-    rows = [steps[0]]
-    for step in steps[1:]:
+    embed, attn, mlp = written(rng, 2)
+    rows = [embed]
+    for step in (attn[0], mlp[0], attn[1], mlp[1]):
         rows.append([a + b for a, b in zip(rows[-1], step, strict=True)])
     layer = rng.integer(0, 1)
     pre, mid, post = rows[0:4:2], rows[1:5:2], rows[2:5:2]
@@ -112,11 +116,14 @@ def sequential(rng: Rng) -> PredictValue:
     """Layers that read the stream: swapped, doubled or negated entries, which are easy by hand."""
     embed = rng.distinct(2, 1, 6)
     kinds = rng.sample(
-        [("x.flip(0)", "swaps the entries"), ("2 * x", "doubles"), ("x * torch.tensor([1, 0])", "keeps the first"),
-         ("x * torch.tensor([0, 1])", "keeps the second"), ("x.sum().expand(2)", "sums"), ("x.max().expand(2)", "max")],
+        ["x.flip(0)", "2 * x", "x * torch.tensor([1, 0])", "x * torch.tensor([0, 1])", "x.sum().expand(2)",
+         "x.max().expand(2)"],
         2,
     )  # fmt: skip
-    (attn, _), (mlp, _) = kinds
+    attn, mlp = kinds
+    # Else what the attention writes is nothing that the MLP sees, or just what another mistake makes of it.
+    if ("[" in attn and ("[" in mlp or "max" in mlp)) or attn in ("x.flip(0)", "x.max().expand(2)"):
+        attn = "2 * x" if mlp != "2 * x" else "x.sum().expand(2)"
     ask, last, extra = rng.pick(
         [("out", "mlp(mid)", "mid"), ("out", "mlp(mid)", "mid"), ("mlp(mid)", "mlp(embed)", "")]
     )
@@ -152,7 +159,7 @@ def sequential(rng: Rng) -> PredictValue:
     )  # fmt: skip
 
 
-@drill(levels=3, lesson="Hooks")
+@drill(levels=3, structures=(3, 6, 16))
 def residual(rng: Rng) -> PredictValue:
     """The residual stream as a sum of parts."""
     if rng.level == COMPOSED:
@@ -194,7 +201,7 @@ WHERE = (
 )
 
 
-@drill(after=["transformer.residual"], levels=3, lesson="Hooks")
+@drill(after=["transformer.residual"], levels=3, structures=(4, 60, 90))
 def logit_lens(rng: Rng) -> WriteExpression:
     """The logit lens: unembed the stream in mid-model."""
     told, entry, make = rng.pick(CACHES)
@@ -241,8 +248,8 @@ def logit_lens(rng: Rng) -> WriteExpression:
     unembedding = "`W_U`, of shape (d_model, d_vocab)," if by_weight else "`model.unembed`, a Linear,"
     return WriteExpression(
         prompt=f"{told} The model goes on from the last one with `model.ln_final`, a LayerNorm, and then {unembedding} "
-        f"to the logits.\n\nThe logit lens reads the stream in mid-model as if it were the last: return {asked} that it "
-        f"gives {block}, {where}.",
+        f"to the logits.\n\nThe logit lens reads the stream in mid-model as if it were the last: return {asked} "
+        f"that it gives {block}, {where}.",
         tensors=[tensor("tokens", "batch seq", "index:d_vocab")],
         axes=f"{AXES} d_vocab",
         sizes=SIZES,
@@ -253,9 +260,9 @@ def logit_lens(rng: Rng) -> WriteExpression:
             "Take the stream, then the final LayerNorm, then the unembedding"
             + ("." if reading == "{x}" else ", and then what is asked of the logits."),
         ],
-        why="The logit lens treats the residual stream of a middle layer as if it were the last one: final LayerNorm, then "
-        "unembedding. The LayerNorm is part of it; without it the stream has another scale and another offset than "
-        "the unembedding was trained on.",
+        why="The logit lens treats the residual stream of a middle layer as if it were the last one: final "
+        "LayerNorm, then unembedding. The LayerNorm is part of it; without it the stream has another scale and "
+        "another offset than the unembedding was trained on.",
         wrong=wrong,
     )
 
@@ -266,7 +273,6 @@ DIRECTION_BECAUSE = {
     "sign": "Yours points the other way: {one} minus {zero} was asked for.",
     "not-normalised": "The direction was wanted with length 1.",
     "wrong-axis": "You took the mean over the features; the mean goes over the examples of the class.",
-    "overall-mean": "The mean of the other class was to be subtracted, not that of all examples.",
     "one-norm": "Each layer's direction has a length of its own: the norm goes over d_model.",
     "normalised-first": "First the difference of the means, then its length.",
 }
@@ -278,7 +284,6 @@ def direction(rng: Rng) -> WriteExpression:
     positions = rng.level > 1 and rng.chance(0.5)
     as_ints = rng.level > 1 and rng.chance()
     axes = [*(["layer"] if layered else []), "example", *(["pos"] if positions else []), "d_model"]
-    acts = "acts" if not positions else "acts[..., -1, :]"
     first = ":, " * layered
     one, zero = ("labels == 1", "labels == 0") if as_ints else ("labels", "~labels")
     flip = rng.chance(0.3)
@@ -295,13 +300,10 @@ def direction(rng: Rng) -> WriteExpression:
     words = (words[1], words[0]) if flip else words
     gap = f"{mean(one)} - {mean(zero)}"
     right = f"(d := {gap}) / d{norm}"
-    whole_mean = f"{acts}.mean({dim})"
     wrong = [
         ("sign", f"(d := {mean(zero)} - {mean(one)}) / d{norm}"),
         ("not-normalised", gap),
-        ("overall-mean", f"(d := {mean(one)} - {whole_mean}) / d{norm}")
-        if False
-        else ("normalised-first", f"F.normalize({mean(one)}, dim=-1) - F.normalize({mean(zero)}, dim=-1)"),
+        ("normalised-first", f"F.normalize({mean(one)}, dim=-1) - F.normalize({mean(zero)}, dim=-1)"),
     ]
     if layered:
         wrong.append(("one-norm", f"(d := {gap}) / d.norm()"))
@@ -310,19 +312,22 @@ def direction(rng: Rng) -> WriteExpression:
     place = " at the last position" if positions else ""
     each = " Each layer has its own." if layered else ""
     return WriteExpression(
-        prompt=f"`acts` is stored {told_axes(axes)}; `labels`, stored (example), holds {labels}.\n\nReturn the direction "
-        f"from the mean of {words[1]} to the mean of {words[0]}{place}, scaled to length 1.{each} Both classes have "
-        "examples.",
+        prompt=f"`acts` is stored {told_axes(axes)}; `labels`, stored (example), holds {labels}.\n\nReturn the "
+        f"direction from the mean of {words[1]} to the mean of {words[0]}{place}, scaled to length 1.{each} Both "
+        "classes have examples.",
         tensors=[Tensor("acts", tuple(axes)), tensor("mask" if as_ints else "labels", "example", "mask")],
         setup="labels = mask.long()" if as_ints else "",
         reference_expression=right,
         hints=[
             "Two means over examples, one for each class. Which of them is subtracted, and what is left of d_model?",
-            "Pick a class's examples with a mask in the index, average, subtract, and divide by the norm; `:=` names the "
-            "difference within an expression.",
+            (
+                "Pick a class's examples with a mask in the index, average, subtract, and divide by the norm; `:=` "
+                "names the difference within an expression."
+            ),
         ],
-        why="The difference-of-means probe: mean of one class minus mean of the other, over the examples, with length 1 "
-        "after the subtraction. A boolean mask in an index picks the examples where it is True, and joins them in one axis.",
+        why="The difference-of-means probe: mean of one class minus mean of the other, over the examples, with "
+        "length 1 after the subtraction. A boolean mask in an index picks the examples where it is True, and joins "
+        "them in one axis.",
         wrong=[Wrong(key, answer, because[key]) for key, answer in wrong],
     )
 
@@ -339,25 +344,24 @@ def probe_logits(rng: Rng) -> WriteExpression:
         if rng.level == 1
         else rng.pick(["example d_model", "batch pos d_model", "layer example d_model"])
     )
-    layered = axes.startswith("layer") and rng.level > 1
     weight = "d_model out" if outputs_last else "out d_model"
     one, zero = (1, 0) if rng.chance(0.7) else (0, 1)
     w = f"(W[:, {one}] - W[:, {zero}])" if outputs_last else f"(W[{one}] - W[{zero}])"
-    kind = "logits" if rng.level == 1 else rng.pick(["logits", "predicted", "probability", "threshold", "direction"])
+    kind = "logits" if rng.level == 1 else rng.pick(["logits", "log", "probability", "threshold", "direction"])
     bias = f"(b[{one}] - b[{zero}])"
     score = f"acts @ {w} + b[{one}] - b[{zero}]"
-    del layered
     told, right, finish = {
         "logits": (f"Return logit {one} minus logit {zero} for each activation vector.", score, "{}"),
-        "predicted": (f"Return True for each activation vector whose logit {one} is above its logit {zero}.",
-                      f"{score} > 0", "{} > 0"),
-        "probability": (f"Return the probability of class {one} (the softmax of the two logits) for each activation "
-                        "vector.", f"torch.sigmoid({score})", "torch.sigmoid({})"),
-        "threshold": (f"Return, for each activation vector, logit {one} minus logit {zero}, or 0 where that is negative.",
+        "log": ((f"Return the log-probability of class {one} (the log-softmax of the two logits) for each activation "
+                "vector."), f"F.logsigmoid({score})", "F.logsigmoid({})"),
+        "probability": ((f"Return the probability of class {one} (the softmax of the two logits) for each activation "
+                        "vector."), f"torch.sigmoid({score})", "torch.sigmoid({})"),
+        "threshold": ((f"Return, for each activation vector, logit {one} minus logit {zero}, or 0 where that is "
+                      "negative."),
                       f"({score}).clamp(min=0)", "({}).clamp(min=0)"),
-        "direction": (f"Return how far each activation vector lies on class {one}'s side of the boundary where both "
-                      f"logits are equal: logit {one} minus logit {zero}, divided by the length of the gradient of that "
-                      "with respect to the vector.", f"({score}) / {w}.norm()", "({}) / " + w + ".norm()"),
+        "direction": ((f"Return how far each activation vector lies on class {one}'s side of the boundary where both "
+                      f"logits are equal: logit {one} minus logit {zero}, divided by the length of the gradient of "
+                      "that with respect to the vector."), f"({score}) / {w}.norm()", "({}) / " + w + ".norm()"),
     }[kind]  # fmt: skip
     back = (
         f"acts @ {w.replace(str(one), '#').replace(str(zero), str(one)).replace('#', str(zero))} + b[{zero}] - b[{one}]"
@@ -382,13 +386,13 @@ def probe_logits(rng: Rng) -> WriteExpression:
             "The difference of two linear functions is a linear function: with which weight, and which bias?",
             "Subtract the probe's two weight vectors, `@` that, and do not forget the same for the biases.",
         ],
-        why="logit1 - logit0 = acts @ (w1 - w0) + (b1 - b0): of a probe with two logits only the difference matters, and "
-        "its direction is the difference of the weight vectors. nn.Linear stores its weight (out, in).",
+        why="logit1 - logit0 = acts @ (w1 - w0) + (b1 - b0): of a probe with two logits only the difference "
+        "matters, and its direction is the difference of the weight vectors. nn.Linear stores its weight (out, in).",
         wrong=wrong,
     )
 
 
-@drill(levels=3, lesson="Hooks")
+@drill(levels=3, lesson="Modules", structures=(3, 18, 14))
 def probe(rng: Rng) -> WriteExpression:
     """Probe directions: class means and logit differences."""
     return direction(rng) if rng.chance() else probe_logits(rng)

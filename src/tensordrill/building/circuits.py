@@ -17,6 +17,8 @@ WORDS = {
     "write": "d_model (what is written)",
 }
 # What TransformerLens calls an axis, where its name alone does not tell it from another of the same kind.
+TOP = 3  # the highest level
+FEW_AXES = 5
 DOCUMENTED = {
     "query": "pos", "key": "pos", "head": "head_index", "read": "d_model", "write": "d_model", "middle": "d_model",
     "asking": "d_model", "asked": "d_model", "token": "d_vocab", "logit": "d_vocab", "early": "head_index",
@@ -41,7 +43,8 @@ class Circuit:
     leads: Sequence[tuple[str, str]] = LEADS
 
     def net(self, rng: Rng) -> Contraction:
-        leads = FEW if self.leads is LEADS and (len(self.tensors) > 2 or "group" in self.output) else self.leads  # noqa: PLR2004
+        many = len(self.tensors) >= TOP or "group" in self.output
+        leads = FEW if self.leads is LEADS and many else self.leads
         activations, weights = rng.pick(leads)
         filled = [axes.format(a=activations, w=weights) for axes in (*[a for _, a in self.tensors], self.output)]
         *operands, output = [tuple(axes.split()) for axes in filled]
@@ -67,7 +70,11 @@ def guided(circuit: Circuit, net: Contraction) -> Task:
 
 
 def meant(circuit: Circuit, net: Contraction) -> str:
-    return f"{circuit.meaning} {ALL_LAYERS}" if "layer" in net.axes else circuit.meaning
+    """What is meant; `{each}` in it stands for what each has its own direction."""
+    plain = {"batch": "prompt", "pos": "position"}
+    own = [axis for axis in net.output if axis in (*plain, "prompt") and len(net.owners(axis)) > 1]
+    meaning = circuit.meaning.replace("{each}", f"each {' and '.join([plain.get(axis, axis) for axis in own])}")
+    return f"{meaning} {ALL_LAYERS}" if "layer" in net.axes else meaning
 
 
 def in_words(circuit: Circuit, net: Contraction) -> Task:
@@ -96,7 +103,7 @@ def silent(net: Contraction, mistakes: Iterable[Mistake]) -> list[Mistake]:
 def repair(rng: Rng, circuit: Circuit, net: Contraction, mistakes: Sequence[Mistake]) -> Task:
     """A line that runs and is wrong; all sizes are equal."""
     told = in_words(circuit, net)
-    size = 6 if len(net.axes) < 5 else 4  # noqa: PLR2004 -- small ones are quick to compare
+    size = 6 if len(net.axes) < FEW_AXES else 4
     keep = {turn.answer for turn in net.wrong_turns(mistakes)}
     options = [it for it in silent(net, mistakes) if f"{','.join(it.terms[:-1])}->{it.terms[-1]}" in keep]
     bug = rng.pick(options)
@@ -116,8 +123,8 @@ def circuit_puzzle(
     why: str,
 ) -> WriteEinsum:
     """Level 1 names the axes; 2 tells it in words, or as code or a loop; 3 composes, or shows a wrong line."""
-    broken = rng.level == 3 and rng.chance(0.4)  # noqa: PLR2004 -- the highest level
-    circuit = rng.pick(plain if rng.level < 3 or broken else composed)  # noqa: PLR2004
+    broken = rng.level == TOP and rng.chance(0.4)
+    circuit = rng.pick(plain if rng.level < TOP or broken else composed)
     net = circuit.net(rng)
 
     def every(net: Contraction) -> list[Mistake]:
@@ -128,12 +135,16 @@ def circuit_puzzle(
     elif broken:
         task = repair(rng, circuit, net, every(net))
     else:
-        kind = "words" if rng.level == 3 else rng.pick(["words", "words", "loop", "code"])  # noqa: PLR2004
+        kind = "words" if rng.level == TOP else rng.pick(["words", "words", "loop", "code"])
         if kind == "loop":
             task = as_loop(rng, net)
         elif kind == "code":
             task = as_code(net, restyled(rng, code_for(net).text))
         else:
             task = in_words(circuit, net)
-    named = task.net if task.net.operands == net.operands else None
-    return posed(task, mistakes if named else lambda net: iter(()), level=rng.level, hint=hint, why=why)
+    lettered = task.net.operands != net.operands  # a loop's axes have no names to be mistaken about
+    return posed(task, single_edits_alone if lettered else mistakes, level=rng.level, hint=hint, why=why)
+
+
+def single_edits_alone(_: Contraction) -> Iterator[Mistake]:
+    yield from ()

@@ -26,7 +26,8 @@ LEAVE = "Leave `model` as you found it."
 BECAUSE = {
     "hook-left": "Your hook stays on the model, and fires on every run after.",
     "last-handle-only": "Only the last hook was removed.",
-    "nothing-returned": "Your hook returns nothing, so the output stays as it was: a new value for a local name is lost.",
+    "nothing-returned": "Your hook returns nothing, so the output stays as it was: a new value for a local name is "
+    "lost.",
     "wrong-layer": "Your hook is on another layer than the one asked for. Blocks count from 0.",
     "bare-tensor": "The block returns a tuple, and so must the hook: what it returns is what the caller gets.",
     "late-binding": "Each hook looks its layer up when it is called, and finds the last one. Bind it before.",
