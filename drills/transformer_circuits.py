@@ -77,11 +77,11 @@ def score_mistakes(net: Contraction) -> Iterator[Mistake]:
             )  # fmt: skip
     if "head" in net.output:
         yield Mistake("heads-summed", net.lost("head"), "You leave out head after the arrow, which adds up the heads.")
-    for i, axis in ((query, "query"), (key, "key")):
-        if i is not None and {"head", axis} <= set(net.operands[i]):
+    for at, axis in ((query, "query"), (key, "key")):
+        if at is not None and {"head", axis} <= set(net.operands[at]):
             yield Mistake(
-                "torch-order", net.misread(i, axis, "head"),
-                f"You read `{net.names[i]}` as (…, head, {axis}, …). TransformerLens stores positions before heads.",
+                "torch-order", net.misread(at, axis, "head"),
+                f"You read `{net.names[at]}` as (…, head, {axis}, …). TransformerLens stores positions before heads.",
             )  # fmt: skip
     if query is not None and key is not None and query != key:
         yield Mistake(
