@@ -1,0 +1,347 @@
+"""Hooks: parts of the model ablated, the residual stream steered."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
+from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, LEAVE, MLP, edit, hooked, on_model
+from tensordrill.building.transformer import ATTENTION, BLOCK, Layer
+
+HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
+COMPOSED = 3  # level
+
+# --- ablate
+
+
+@dataclass(frozen=True)
+class Part:
+    """What an ablation takes pieces of: where in a block it is computed, its axes, and which of them the pieces are."""
+
+    site: str
+    axes: tuple[str, ...]
+    axis: str
+    piece: str
+    told: str
+
+    def at(self, index: str, *, without: Sequence[str] = (), axis: str = "") -> str:
+        """The index of a piece (or of what another axis has there), in a tensor without some of the axes."""
+        axes = [name for name in self.axes if name not in without]
+        place = axes.index(axis or self.axis)
+        return ", ".join([":"] * place + [index])
+
+
+Z = Part("attn.hook_z", ("batch", "seq", "n_heads", "d_head"), "n_heads", "head", "the output of head")
+V = Part("attn.hook_v", Z.axes, "n_heads", "head", "the values `v` of head")
+PATTERN = Part(
+    "attn.hook_pattern", ("batch", "n_heads", "query", "key"), "n_heads", "head", "the attention pattern of head"
+)
+NEURONS = Part("mlp[1]", ("batch", "seq", "d_mlp"), "d_mlp", "neuron", "the activation of neuron")
+PARTS = (Z, V, PATTERN, NEURONS)
+
+
+@dataclass(frozen=True)
+class Stand:
+    """What stands in for a piece: nothing, or a mean over some axes of the same activation in other runs."""
+
+    over: tuple[str, ...] = ()
+
+    def told(self, part: Part) -> str:
+        if not self.over:
+            return "0"
+        mean = "over the examples" if len(self.over) == 1 else "over the examples and positions"
+        alone = " (one for each position)" if self.over == ("batch",) and part is not PATTERN else ""
+        return f"its mean {mean} of the reference batch{alone}"
+
+    def value(self, part: Part, index: str, source: str) -> str:
+        if not self.over:
+            return "0"
+        dims = [part.axes.index(axis) for axis in self.over]
+        mean = f"{source}.mean({dims[0] if len(dims) == 1 else tuple(dims)})"
+        return f"{mean}[{part.at(index, without=self.over)}]" if index else mean
+
+
+ZERO, BY_POSITION, OVERALL = Stand(), Stand(("batch",)), Stand(("batch", "seq"))
+
+
+def stand(rng: Rng, part: Part) -> Stand:
+    return rng.pick([ZERO, BY_POSITION] if part is PATTERN else [ZERO, BY_POSITION, OVERALL])
+
+
+# The same activation in the runs of a reference batch of another size, layer by layer.
+REFERENCE = """
+others = torch.randint(d_vocab, (batch + 1, seq))
+reference = []
+storing = [
+    block.{site}.register_forward_hook(lambda module, inputs, output: reference.append(output.detach().clone()))
+    for block in model.blocks
+]
+model(others)
+for handle in storing:
+    handle.remove()
+"""
+
+
+def write(part: Part, stand: Stand, index: str, source: str) -> str:
+    return f"output[{part.at(index)}] = {stand.value(part, index, source)}"
+
+
+def ablation_mistakes(part: Part, stand: Stand, index: str, source: str) -> list[Edit]:
+    line, here = write(part, stand, index, source), f"output[{part.at(index)}]"
+    everything = stand.value(part, "", source)
+    names = {"n_heads": "heads", "seq": "positions", "d_head": "the entries of d_head", "d_mlp": "neurons"}
+    names |= {"batch": "examples", "query": "queries", "key": "keys"}
+    found = [
+        edit("all-of-them", line, f"output[:] = {everything}", f"You ablated every {part.piece} of the layer."),
+        edit(
+            "others-ablated",
+            line,
+            f"kept = {here}.clone(); output[:] = {everything}; {here} = kept",
+            f"You ablated every {part.piece} but the one that was asked for.",
+        ),
+        edit("nothing-returned", "return output", "pass", "The clone that you changed is lost: return it."),
+    ]
+    for axis in part.axes:
+        idle = part is PATTERN and axis == "query" and stand.over  # the first query sees but one key, in all runs
+        if axis != part.axis and axis not in stand.over and not idle:
+            value = stand.value(part, "", source)
+            value += f"[{part.at(index, without=stand.over, axis=axis)}]" if stand.over else ""
+            because = f"You indexed {names[axis]}. Of ({', '.join(part.axes)}), the {part.piece}s are {part.axis}."
+            found.append(edit("wrong-axis", line, f"output[{part.at(index, axis=axis)}] = {value}", because))
+    if stand.over:
+        other = BY_POSITION if stand is OVERALL else OVERALL
+        because = "Zero was put in; the mean was asked for, so that what is usual there stays."
+        found.append(edit("zero-for-mean", line, f"{here} = 0", because))
+        because = "That is the mean over the run itself; the reference batch was asked for."
+        found.append(edit("own-mean", line, write(part, stand, index, "output"), because))
+        if part is not PATTERN:
+            because = f"You took the mean over {'the examples alone' if other is BY_POSITION else 'the positions too'}."
+            found.append(edit("mean-over-wrong-axes", line, write(part, other, index, source), because))
+        if part in (Z, V):
+            dims = (0, 2) if stand is BY_POSITION else (0, 1, 2)
+            because = "You took the mean over the heads too, so that every head gives the same."
+            found.append(edit("mean-over-heads", line, f"{here} = {source}.mean({dims})", because))
+    return found
+
+
+def ablating(
+    asked: Sequence[str],
+    part: Part,
+    stand: Stand,
+    *,
+    signature: str,
+    body: str,
+    logits: str,
+    wrong: Sequence[Edit | Wrong],
+    guide: bool = False,
+) -> WriteCode:
+    layer: Layer = BLOCK if part is NEURONS else ATTENTION
+    axes = f"({', '.join(part.axes)})"
+    where = f"{MLP} `{part.site}` returns" if part is NEURONS else f"`{part.site}` is an `nn.Identity`, which returns"
+    return on_model(
+        asked=[
+            f"{BUILT} In each block, {where} a tensor of shape `{axes}`.",
+            *asked,
+            f"What the model computes from it follows. {LEAVE}",
+            *([GUIDE] if guide else []),
+        ],
+        signature=signature,
+        body=body,
+        observe={"the logits": logits} | ({"the reference": "reference"} if stand.over else {}),
+        wrong=wrong,
+        show=[ATTENTION, BLOCK] if layer is ATTENTION else [BLOCK],
+        setup=REFERENCE.format(site=part.site) if stand.over else "",
+        hints=[
+            f"On which axis of `{axes}` are the {part.piece}s?"
+            + (" And over which axes does the mean go?" if stand.over else ""),
+            (
+                f"In a clone of the output, write to `output[{part.at('…')}]`, return it, and remove the hook by its "
+                "handle."
+            ),
+        ],
+        why="A head can be told from the others before W_O, in z, v and the pattern; after W_O the heads are summed. "
+        "Zero ablation takes away what the head usually gives too; mean ablation leaves that, by putting in the mean "
+        "over a reference batch, and takes away only what is peculiar to this input.",
+    )
+
+
+CHANGE = """\
+output = output.clone()
+{line}
+return output"""
+
+
+def reference_told(part: Part, source: str, where: str) -> str:
+    axes = ", ".join(["n_reference", *part.axes[1:]])
+    return f"`{source}`, of shape `({axes})`, is what {where} returned for a reference batch."
+
+
+def ablated_once(rng: Rng) -> WriteCode:
+    """One layer and one piece of it, which the prompt names."""
+    part = rng.pick(PARTS)
+    standing, index = stand(rng, part), str(rng.integer(0, 1))
+    layer = rng.integer(0, 2)
+    site = f"model.blocks[{layer}].{part.site}"
+    line = write(part, standing, index, "reference")
+    reference = reference_told(part, "reference", f"`{site}`") if standing.over else ""
+    extra = ", reference" if standing.over else ""
+    call = f"ablate(model, tokens{f', reference[{layer}]' if extra else ''})"
+    return ablating(
+        [
+            f"Return the logits of `model(tokens)` with {part.told} {index} of `model.blocks[{layer}]` replaced by "
+            f"{standing.told(part)}. {reference}".strip()
+        ],
+        part,
+        standing,
+        signature=f"def ablate(model, tokens{extra}):",
+        body=hooked(site, CHANGE.format(line=line)),
+        logits=call,
+        wrong=[
+            *ablation_mistakes(part, standing, index, "reference"),
+            HOOK_LEFT,
+            edit("wrong-layer", f"blocks[{layer}]", f"blocks[{(layer + 1) % 3}]"),
+        ],
+        guide=True,
+    )
+
+
+# How the pieces are given: the argument, how that is told, and two of them for the hidden runs.
+GIVEN = (
+    ("{piece}", "{told} `{piece}`", "1", "0"),
+    ("{piece}s", "{told} `i`, for each `i` in the list `{piece}s`,", "[0, 1]", "[1]"),
+    ("mask", "{told} `i`, for each `i` where `mask[i]` is True (`mask` has shape `({axis},)`),",
+     "torch.arange({axis}) % 2 == 0", "torch.arange({axis}) == 1"),
+)  # fmt: skip
+
+
+def several(part: Part, given: tuple[str, str, str, str]) -> tuple[str, str, str, str]:
+    name, told, *cases = (text.format(piece=part.piece, told=part.told, axis=part.axis) for text in given)
+    return name, told, cases[0], cases[1]
+
+
+def ablated_given(rng: Rng) -> WriteCode:
+    """The layer and the pieces are arguments."""
+    part = rng.pick(PARTS)
+    standing = stand(rng, part)
+    name, told, one, other = several(part, rng.pick(GIVEN))
+    site, source = f"model.blocks[layer].{part.site}", "reference[layer]"
+    line = write(part, standing, name, source)
+    extra = ", reference" if standing.over else ""
+    reference = reference_told(part, source, f"`{part.site}` of block `layer`") if extra else ""
+    cases = rng.shuffled([f"(0, {one})", f"(n_layers - 1, {other})", f"(1, {one})"])
+    return ablating(
+        [
+            f"Return the logits of `model(tokens)` with {told} of block `layer` replaced by "
+            f"{standing.told(part)}. {reference}".strip()
+        ],
+        part,
+        standing,
+        signature=f"def ablate(model, tokens, layer, {name}{extra}):",
+        body=hooked(site, CHANGE.format(line=line)),
+        logits=f"[ablate(model, tokens, *case{extra}) for case in [{', '.join(cases)}]]",
+        wrong=[
+            *ablation_mistakes(part, standing, name, source),
+            HOOK_LEFT,
+            edit("wrong-layer", "model.blocks[layer]", "model.blocks[layer - 1]"),
+        ],
+    )
+
+
+def ablated_by_own_mean(rng: Rng) -> WriteCode:
+    """The reference batch has to be run first."""
+    part = rng.pick(PARTS)
+    standing = rng.pick([BY_POSITION] if part is PATTERN else [BY_POSITION, OVERALL])
+    name, told, one, other = several(part, rng.pick(GIVEN))
+    store = (
+        f"site, kept = model.blocks[layer].{part.site}, []\n"
+        "storing = site.register_forward_hook(lambda module, inputs, output: kept.append(output))\n"
+        "model(others)\n"
+        "storing.remove()\n"
+    )
+    line = write(part, standing, name, "kept[0]")
+    cases = f"[(0, {one}), (n_layers - 1, {other})]"
+    wrong = [turn for turn in ablation_mistakes(part, standing, name, "kept[0]") if turn.id != "own-mean"]
+    return ablating(
+        [
+            (
+                f"Return the logits of `model(tokens)` with {told} of block `layer` replaced by "
+                f"{standing.told(part)}: a "
+                "run on the tokens `others`, of the same length."
+            )
+        ],
+        part,
+        standing,
+        signature=f"def ablate(model, tokens, others, layer, {name}):",
+        body=store + hooked("site", CHANGE.format(line=line)),
+        logits=f"[ablate(model, tokens, others, *case) for case in {cases}]",
+        wrong=[
+            *wrong,
+            edit(
+                "own-mean", "model(others)", "model(tokens)", "That is the mean over the run itself, not over `others`."
+            ),
+            edit("hook-left", "    handle.remove()", "    pass"),
+            edit("storing-hook-left", "storing.remove()", "pass", "The hook that stores is still on the model."),
+            edit("wrong-layer", "model.blocks[layer]", "model.blocks[layer - 1]"),
+        ],
+    )
+
+
+def ablated_pairs(rng: Rng) -> WriteCode:
+    """Several pieces of several layers."""
+    part = rng.pick(PARTS)
+    standing = stand(rng, part)
+    source, extra = "reference[layer]", ", reference" if standing.over else ""
+    line = write(part, standing, part.piece, source)
+    reference = reference_told(part, source, f"`{part.site}` of block `layer`") if extra else ""
+    body = f"""\
+def hook_for(layer, {part.piece}):
+    def hook(module, inputs, output):
+        output = output.clone()
+        {line}
+        return output
+    return hook
+handles = []
+for layer, {part.piece} in pairs:
+    hook = hook_for(layer, {part.piece})
+    handles.append(model.blocks[layer].{part.site}.register_forward_hook(hook))
+{HANDLES}"""
+    pairs = rng.pick(["[(1, 0), (1, 1), (0, 1)]", "[(0, 0), (2, 1), (0, 1)]", "[(2, 1), (1, 0), (2, 0)]"])
+    late = body.replace(f"    hook = hook_for(layer, {part.piece})\n", "").split("handles = []")[1].splitlines()
+    inner = [f"    {line}" for line in hook_lines(line)]
+    return ablating(
+        [
+            f"Return the logits of one run of `model(tokens)` in which, for each pair `(layer, {part.piece})` in the "
+            f"list `pairs`, {part.told} `{part.piece}` of block `layer` is replaced by {standing.told(part)}. "
+            f"{reference}".strip()
+        ],
+        part,
+        standing,
+        signature=f"def ablate(model, tokens, pairs{extra}):",
+        body=body,
+        logits=f"ablate(model, tokens, {pairs}{extra})",
+        wrong=[
+            *[turn for turn in ablation_mistakes(part, standing, part.piece, source) if turn.id != "others-ablated"],
+            Wrong(
+                "late-binding",
+                "\n".join(["handles = []", late[1], *inner, *late[2:]]),
+                "Each hook looks its pair up when it is called, and finds the last one. Bind it before.",
+            ),
+            edit("hook-left", "handle.remove()", "pass"),
+            edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()"),
+            edit("first-only", "in pairs:", "in pairs[:1]:"),
+        ],
+    )
+
+
+def hook_lines(line: str) -> list[str]:
+    return ["def hook(module, inputs, output):", "    output = output.clone()", f"    {line}", "    return output"]
+
+
+@drill(after=["hooks.replace", "shapes.reduce"], levels=3, lesson="Hooks", structures=(11, 11, 17))
+def ablate(rng: Rng) -> WriteCode:
+    """Ablate heads and neurons."""
+    match rng.level:
+        case 1:
+            return ablated_once(rng)
+        case 2:
+            return ablated_given(rng)
+    return rng.pick([ablated_by_own_mean, ablated_pairs])(rng)

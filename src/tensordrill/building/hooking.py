@@ -1,0 +1,92 @@
+"""Puzzles about hooks: a function that runs the small transformer, and what of the model is looked at afterwards."""
+
+from collections.abc import Mapping, Sequence
+
+from tensordrill.building.transformer import AXES, BLOCK, SIZES, Layer, shown, transformer, whole
+from tensordrill.puzzles import Edit, WriteCode, Wrong
+
+# Every module carries a hook of somebody else's, which has to stay.
+MODEL = """
+model = Transformer()
+for module in model.modules():
+    module.register_forward_hook(lambda module, inputs, output: None)
+tokens = torch.randint(d_vocab, (batch, seq))
+"""
+AFTERWARDS = {
+    "the model afterwards": "model(tokens)",
+    "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
+}
+GUIDE = (
+    "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the "
+    "place of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
+)
+MLP = "`mlp` is `nn.Sequential(nn.Linear(d_model, d_mlp), nn.ReLU(inplace=True), nn.Linear(d_mlp, d_model))`."
+BUILT = "`model` is a `Transformer` (its `__init__` is not shown)."
+LEAVE = "Leave `model` as you found it."
+BECAUSE = {
+    "hook-left": "Your hook stays on the model, and fires on every run after.",
+    "last-handle-only": "Only the last hook was removed.",
+    "nothing-returned": "Your hook returns nothing, so the output stays as it was: a new value for a local name is "
+    "lost.",
+    "wrong-layer": "Your hook is on another layer than the one asked for. Blocks count from 0.",
+    "bare-tensor": "The block returns a tuple, and so must the hook: what it returns is what the caller gets.",
+    "late-binding": "Each hook looks its layer up when it is called, and finds the last one. Bind it before.",
+    "first-only": "Only the first of them has a hook.",
+    "every-layer": "Every block has your hook; only one was asked for.",
+}
+
+
+def edit(key: str, old: str, new: str, because: str = "") -> Edit:
+    return Edit(key, old, new, because or BECAUSE[key])
+
+
+def hooked(site: str, hook: str, run: str = "return model(tokens)", *, pre: bool = False) -> str:
+    """Code that runs the model with that hook, the body of a function, and leaves none."""
+    inputs, kind = ("inputs", "forward_pre") if pre else ("inputs, output", "forward")
+    body = "\n".join([f"    {line}" for line in hook.splitlines()])
+    return f"""\
+def hook(module, {inputs}):
+{body}
+handle = {site}.register_{kind}_hook(hook)
+try:
+    {run}
+finally:
+    handle.remove()"""
+
+
+HANDLES = """\
+try:
+    return model(tokens)
+finally:
+    for handle in handles:
+        handle.remove()"""
+
+
+def on_model(
+    *,
+    asked: Sequence[str],
+    signature: str,
+    body: str,
+    observe: Mapping[str, str],
+    wrong: Sequence[Edit | Wrong],
+    hints: Sequence[str],
+    why: str,
+    block: Layer = BLOCK,
+    show: Sequence[Layer] | None = None,
+    setup: str = "",
+) -> WriteCode:
+    """The puzzle. `show` are the classes that the learner sees, without their `__init__`."""
+    layers = transformer(block)
+    return WriteCode(
+        prompt="\n\n".join(asked),
+        signature=signature,
+        body=body,
+        axes=AXES,
+        sizes=SIZES,
+        setup=f"{whole(layers)}\n{MODEL}{setup}",
+        shown_setup=shown(layers[1:] if show is None else show),
+        observe={**observe, **AFTERWARDS},
+        wrong=wrong,
+        hints=hints,
+        why=why,
+    )
