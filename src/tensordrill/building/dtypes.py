@@ -29,7 +29,9 @@ def promoted(one: str, other: str) -> str:
 
 
 def as_answer(dtypes: Sequence[str]) -> str:
-    """One dtype, or a list of them, as an expression."""
+    """One dtype, or a list of them, as an expression; `error` stays what it is."""
+    if "error" in dtypes:
+        return "error"
     named = [f"torch.{dtype}" for dtype in dtypes]
     return named[0] if len(named) == 1 else f"[{', '.join(named)}]"
 
