@@ -196,7 +196,7 @@ def mistakes(it: Scene, dtype: str) -> list[Wrong]:
             found = it.compute(lambda value, rule=rule: rounded(value, dtype, rule))  # type: ignore[misc]
         if (texts := [str(float(value)) for value in found]) not in seen:
             seen.append(texts)
-            numbers = ", ".join([text if math.isfinite(float(text)) else f"math.{text}" for text in texts])
+            numbers = ", ".join([text if math.isfinite(float(text)) else f"float('{text}')" for text in texts])
             reach = " and reaches no further than 65504" if dtype == HALF else " and reaches as far as float32"
             said = because.format(dtype=dtype, other=other, bits=BITS[dtype], reach=reach)
             wrong.append(Wrong(rule, numbers if len(right) == 1 else f"[{numbers}]", said))
@@ -210,7 +210,7 @@ FACTS = {
 SCENES = ((stored, cast), (added, multiplied, cast), (ordered, looped, late, overflowed))
 
 
-@drill(after=["dtypes.default"], levels=3, lesson="Tensors", structures=(10, 20, 40))
+@drill(after=["dtypes.default"], levels=3, lesson="Tensors", structures=(10, 20, 25))
 def half(rng: Rng) -> PredictValue:
     """What float16 and bfloat16 make of a number."""
     scene = rng.pick(SCENES[rng.level - 1])
