@@ -46,7 +46,7 @@ def serve(limits: Limits) -> None:
     with_optimizers = False
     buffer = b""
     while True:
-        if not with_optimizers and (b"optim" in buffer or not _waits(requests, IDLE_S)):
+        if not with_optimizers and (_heavy(buffer) or not _waits(requests, IDLE_S)):
             # They take as long to import as torch itself: done when nobody waits, or when somebody needs them.
             with_optimizers = True
             _kill(spare)
@@ -57,7 +57,7 @@ def serve(limits: Limits) -> None:
                 _kill(spare)
                 return
             buffer += chunk
-        if not with_optimizers and b"optim" in buffer:
+        if not with_optimizers and _heavy(buffer):
             continue
         line, _, buffer = buffer.partition(b"\n")
         child = spare
@@ -81,6 +81,11 @@ def _load() -> None:
 
     running.run(running.WARM_UP)
     _freeze()
+
+
+def _heavy(request: bytes) -> bool:
+    """Whether it may need what optimizers import. Tensors on `meta` import the same, with the first operation."""
+    return b"optim" in request or b"meta" in request
 
 
 def _load_optimizers() -> None:
