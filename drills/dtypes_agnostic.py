@@ -84,7 +84,11 @@ def bugs_of(lines: Mapping[str, str]) -> list[Bug]:
                     f"self.scale = {value}",
                     [
                         ("plain-attribute", f"self.scale = {value}.clone()", plain),
-                        ("trained", f"self.scale = nn.Parameter({value})", "`scale` moves now, and is trained as well."),
+                        (
+                            "trained",
+                            f"self.scale = nn.Parameter({value})",
+                            "`scale` moves now, and is trained as well.",
+                        ),
                         hard_coded(f"self.scale = {value}.cuda()"),
                     ],
                     "What does `model.to(device)` move?",
@@ -191,7 +195,8 @@ def device_fix(rng: Rng) -> FixLine:
     number = next(i for i, line in enumerate(program, 1) if line.strip() == bug.text.strip())
     extra = " `model.parameters()` should hold what the layers hold, and nothing else." if inner else ""
     return FixLine(
-        prompt="`run(device)` should work on any device: on `cpu`, on `cuda`, on `meta` (whose tensors have no numbers). "
+        prompt="`run(device)` should work on any device: on `cpu`, on `cuda`, on `meta` (whose tensors have no "
+        "numbers). "
         "One line ties it to one of them. Replace a line, so that all of `run` works on the device that it is given, "
         f"and gives the same numbers as where it works now.{extra}",
         setup=SETUP,

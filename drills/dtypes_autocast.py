@@ -14,7 +14,15 @@ HEADS = {UNDER: 'with torch.autocast("cpu", dtype=torch.bfloat16):', OFF: 'with 
 
 # All tensors have shape (4, 4). What CPU and CUDA treat alike: autocast runs products low and losses in float32, and
 # leaves everything here else alone.
-PRODUCTS = ("layer({a})", "layer({a})", "conv({a})", "{a} @ w", "w @ {a}", "F.linear({a}, w)", "torch.einsum('ij,jk->ik', {a}, w)")
+PRODUCTS = (
+    "layer({a})",
+    "layer({a})",
+    "conv({a})",
+    "{a} @ w",
+    "w @ {a}",
+    "F.linear({a}, w)",
+    "torch.einsum('ij,jk->ik', {a}, w)",
+)
 LOSSES = ("F.mse_loss({a}, y)", "F.l1_loss({a}, y)", "F.cross_entropy({a}, y)")
 BOTH = ("{a} + {b}", "{a} * {b}", "{a} - {b}", "torch.maximum({a}, {b})")
 ALONE = ("{a}.relu()", "{a}.tanh()", "{a} * 0.5", "{a} + 1", "F.gelu({a})", "{a}.T")
@@ -63,9 +71,11 @@ RULES = {
     "float32 stays float32.",
     "losses-low": "Losses are computed in float32 under autocast, whatever they get.",
     "cast-back": "The result of a product stays in bfloat16. Nothing casts it back.",
-    "weights-become-low": "The weights stay float32, and so do their gradients. A copy of them is cast for each product.",
+    "weights-become-low": "The weights stay float32, and so do their gradients. A copy of them is cast for each "
+    "product.",
     "cast-sticks": "Under autocast a product casts its inputs, also those that you have made float32.",
-    "outlives-the-block": "After the block autocast is over. What is low stays low, and operations go by what they get.",
+    "outlives-the-block": "After the block autocast is over. What is low stays low, and operations go by what "
+    "they get.",
     "off-ignored": "Where enabled=False, autocast does nothing: a product goes by what it gets.",
     "nothing-low": "Under autocast matrix products and convolutions cast their inputs to bfloat16, and give bfloat16.",
 }
@@ -118,7 +128,9 @@ def forward(rng: Rng) -> list[Step]:
 def casting(rng: Rng) -> list[Step]:
     """A cast by hand under autocast."""
     steps = [product(rng, "h", "x"), cast(rng, "a", "h"), rng.pick([product, product, loss])(rng, "b", "a")]
-    steps.append(other(rng, "c", rng.pick(["xb", "ab", "hb"])) if steps[-1].kind == "product" else other(rng, "c", "xa"))
+    steps.append(
+        other(rng, "c", rng.pick(["xb", "ab", "hb"])) if steps[-1].kind == "product" else other(rng, "c", "xa")
+    )
     return steps
 
 
@@ -149,6 +161,15 @@ def turned_off(rng: Rng) -> list[Step]:
     return steps
 
 
+def behind(steps: Sequence[Step], it: Step) -> set[str]:
+    """The names that the step is computed of."""
+    found = set(it.inputs)
+    for step in reversed(steps[: steps.index(it)]):
+        if step.name in found and step.kind != "cast":
+            found |= set(step.inputs)
+    return found
+
+
 def as_lines(steps: Sequence[Step]) -> list[str]:
     lines = []
     place = OUTSIDE
@@ -176,7 +197,7 @@ def autocast(rng: Rng) -> PredictValue:
     names = [step.name for step in steps]
     asked = [f"{name}.dtype" for name in names]
     at_loss = next((step for step in steps if step.kind == "loss"), None)
-    if at_loss and rng.level == THIRD and "layer" in text:
+    if at_loss and rng.level == THIRD and "layer.weight" in behind(steps, at_loss):
         text += f"\n{at_loss.name}.backward()"
         names, asked = [*names, "layer.weight"], [*asked, "layer.weight.grad.dtype"]
     elif rng.chance(0.3) and "layer" in text:
@@ -200,8 +221,10 @@ def autocast(rng: Rng) -> PredictValue:
         dtypes_matter=True,
         hints=[
             "Which lines are matrix products, which are losses, and which stand in the block?",
-            "Under autocast a product gives bfloat16, and a loss gives float32. Everything else here goes by type "
-            "promotion, in which bfloat16 with float32 gives float32.",
+            (
+                "Under autocast a product gives bfloat16, and a loss gives float32. Everything else here goes by type "
+                "promotion, in which bfloat16 with float32 gives float32."
+            ),
         ],
         why="Under `torch.autocast` matrix products, linear layers and convolutions cast their inputs to the low "
         "dtype and give a result in it; losses cast theirs to float32. Elementwise operations are left alone, so "

@@ -118,7 +118,7 @@ def believed(made: Made, rule: str, *, doubled: bool) -> str:
     default, other = (DOUBLE, FLOAT) if doubled else (FLOAT, DOUBLE)
     dtype = default if made.by in (POINT, FACTORY) else made.dtype
     match rule, made.by:
-        case ("float64-default" | "default-ignored"), ("point" | "factory"):
+        case (("float64-default" | "default-ignored"), ("point" | "factory")):
             return other
         case "numpy-made-float32", "numpy":
             return FLOAT
@@ -179,10 +179,16 @@ def default(rng: Rng) -> PredictValue:
         ask=asked,
         dtypes_matter=True,
         hints=[
-            "What does each call go by: the numbers that it gets, an array or a tensor, a dtype that is asked for, or "
-            "nothing of all that?",
-            "Whole numbers and bools keep their kind. Numbers with a point, and calls without numbers to go by, take "
-            "the default. NumPy has another default than torch, and an array keeps what it has.",
+            (
+                "What does each call go by: the numbers that it gets, an array or a tensor, a dtype that is "
+                "asked for, or "
+                "nothing of all that?"
+            ),
+            (
+                "Whole numbers and bools keep their kind. Numbers with a point, and calls without numbers to go "
+                "by, take "
+                "the default. NumPy has another default than torch, and an array keeps what it has."
+            ),
         ],
         why="`torch.get_default_dtype()` is float32 until `set_default_dtype` changes it. It is for Python's numbers "
         "with a point, and for zeros, ones, randn, linspace and layers. Whole numbers give int64, comparisons bool. "

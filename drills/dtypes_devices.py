@@ -10,7 +10,14 @@ SECOND, THIRD = 2, 3  # levels
 CPU, META = "cpu", "meta"
 
 # Operations that tell devices apart on `meta` as they do on a GPU. Tensors are of shape (3, 3), or 0-d.
-BOTH = ("{a} + {b}", "{a} * {b}", "{a} - {b}", "{a} == {b}", "torch.where({a} > 0, {a}, {b})", "torch.maximum({a}, {b})")
+BOTH = (
+    "{a} + {b}",
+    "{a} * {b}",
+    "{a} - {b}",
+    "{a} == {b}",
+    "torch.where({a} > 0, {a}, {b})",
+    "torch.maximum({a}, {b})",
+)
 JOINED = ("torch.cat([{a}, {b}])[:3]", "torch.stack([{a}, {b}])[0]")
 LAYERS = ("nn.Linear(3, 3{d})", "nn.LayerNorm(3{d})", "nn.Linear(3, 3{d})")
 ALONE = ("{a}.relu()", "{a} * 2", "{a} + 1", "{a}.T", "{a}.clone()")
@@ -77,7 +84,8 @@ def clash(a: Place, b: Place, rule: str) -> bool:
 
 RULES = {
     "scalars-always-raise": "A 0-d tensor on the CPU goes with tensors on any device, as a number does.",
-    "scalars-never-raise": "Only a 0-d tensor on the CPU goes with everything. One on another device does not go with a "
+    "scalars-never-raise": "Only a 0-d tensor on the CPU goes with everything. One on another device does not "
+    "go with a "
     "tensor with axes on the CPU.",
     "to-in-place": "`x.to(...)` leaves x where it is, and returns the moved tensor, which has to be kept.",
     "layers-stay": "`layer.to(...)` moves the layer itself, in place. Only tensors return a copy.",
@@ -144,7 +152,9 @@ def moving(rng: Rng) -> list[Step]:
     scalar = steps[-1].kind == "scalar"
     first = rng.pick(["xy", "ys", "xs"] if scalar else ["xx", "xy", "yy"])
     steps.append(mixed(rng, "a", *rng.shuffled(list(first)), scalars="s" in first))
-    steps.append(rng.pick([single(rng, "b", "a", rng.pick(["alone", "like"])), mixed(rng, "b", "a", "x", scalars=False)]))
+    steps.append(
+        rng.pick([single(rng, "b", "a", rng.pick(["alone", "like"])), mixed(rng, "b", "a", "x", scalars=False)])
+    )
     steps.append(mixed(rng, "c", *rng.shuffled(["b", rng.pick("xy")]), scalars=False))
     return steps
 
@@ -191,14 +201,14 @@ def device(rng: Rng) -> Choose:
         choices[name] = Choice(f"Line {at[name]} raises", raises="Error", holds=holds)
         before = name
     right = run(steps)
-    wrong = {}
+    wrong: dict[str, Wrong] = {}
     for rule, because in RULES.items():
         if (found := run(steps, rule)) != right:
             wrong.setdefault(found, Wrong(rule, choices[found].text, because))
-    for name in choices:
+    for name, choice in choices.items():
         if name != right:
             because = "Go through the lines: what is where? Two tensors with axes on two devices do not go together."
-            wrong.setdefault(name, Wrong(f"another-line-{name}" if name else "never", choices[name].text, because))
+            wrong.setdefault(name, Wrong(f"another-line-{name}" if name else "never", choice.text, because))
     told = "A 0-d tensor on the CPU counts as a number does. " if rng.level == 1 else ""
     return Choose(
         prompt="`meta` is a device whose tensors have no data; what mixes it with the CPU raises as on `cuda`. "
@@ -210,8 +220,11 @@ def device(rng: Rng) -> Choose:
         wrong=list(wrong.values()),
         hints=[
             "Write beside each line where its tensor is, and whether it is 0-d.",
-            "A result is where its inputs are. Only a 0-d tensor on the CPU goes with tensors elsewhere. `to` gives a "
-            "new tensor, and moves a layer in place.",
+            (
+                "A result is where its inputs are. Only a 0-d tensor on the CPU goes with tensors elsewhere. "
+                "`to` gives a "
+                "new tensor, and moves a layer in place."
+            ),
         ],
         why="Operations need their tensors on one device. The exception is a 0-d tensor on the CPU, which is taken as "
         "a number. `Tensor.to` returns a tensor on the other device and leaves the old one; `Module.to` moves the "

@@ -63,7 +63,7 @@ def listed(texts: Sequence[str]) -> str:
 
 def large(rng: Rng, dtype: str) -> int:
     """A power of two from which on the dtype has no odd numbers any more."""
-    return 2 ** (BITS[dtype] + (rng.integer(0, 2) if dtype == BRAIN else rng.integer(0, 1)))
+    return 1 << (BITS[dtype] + rng.integer(0, 2 if dtype == BRAIN else 1))
 
 
 def uneven(rng: Rng, dtype: str) -> float:
@@ -173,14 +173,13 @@ def overflowed(rng: Rng, dtype: str) -> Scene:
     """What becomes of an inf."""
     a, b = rng.pick(PRODUCTS[HALF])
     lines = [f"x = {of(dtype, a)}", f"y = {of(dtype, b)}", "z = x * y"]
-    asked, compute = rng.pick(
-        [
-            ("[(z - z).item(), (z / x).item()]", lambda r, z: [z - z, r(z / a)]),
-            ("[(z / z).item(), (z / y).item()]", lambda r, z: [z / z if math.isfinite(z) else math.nan, r(z / b)]),
-            ("[(0 * z).item(), (x - z).item()]", lambda r, z: [0 * z, r(a - z)]),
-            ("[(z - x * y).item(), (z - x).item()]", lambda r, z: [z - z, r(z - a)]),
-        ]
-    )
+    questions: list[tuple[str, Callable[[Round, float], list[float]]]] = [
+        ("[(z - z).item(), (z / x).item()]", lambda r, z: [z - z, r(z / a)]),
+        ("[(z / z).item(), (z / y).item()]", lambda r, z: [z / z if math.isfinite(z) else math.nan, r(z / b)]),
+        ("[(0 * z).item(), (x - z).item()]", lambda r, z: [0 * z, r(a - z)]),
+        ("[(z - x * y).item(), (z - x).item()]", lambda r, z: [z - z, r(z - a)]),
+    ]
+    asked, compute = rng.pick(questions)
     return Scene(lines, asked, lambda r: compute(r, r(a * b)))
 
 
@@ -216,7 +215,11 @@ def half(rng: Rng) -> PredictValue:
     scene = rng.pick(SCENES[rng.level - 1])
     dtype = HALF if scene is overflowed else rng.pick([HALF, BRAIN])
     it = scene(rng, dtype)
-    guide = FACTS[dtype] + "Halfway between two of its numbers it takes the one whose last bit is 0. " if rng.level == 1 else ""
+    guide = (
+        FACTS[dtype] + "Halfway between two of its numbers it takes the one whose last bit is 0. "
+        if rng.level == 1
+        else ""
+    )
     return PredictValue(
         prompt=f"{guide}What is `{it.asked}`? It may be `inf` or `nan`.",
         program="\n".join(it.lines),

@@ -118,7 +118,8 @@ INPUTS = {
     "float32": ("torch.rand(2, 3)", "torch.tensor(np.ones((2, 3)).tolist())"),
     "float16": ("torch.rand(2, 3).half()", "torch.from_numpy(np.ones((2, 3), dtype=np.float16))"),
 }
-LAYERS = ("nn.Linear(3, 3)", "nn.Linear(3, 3, bias=False)", "nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 3))",
+LAYERS = ("nn.Linear(3, 3)", "nn.Linear(3, 3, bias=False)", ("nn.Sequential(nn.Linear(3, 5), nn.ReLU(), "
+"nn.Linear(5, 3))"),
           "nn.Conv1d(2, 2, 1)")  # fmt: skip
 
 
@@ -197,8 +198,11 @@ def matmul_mismatch(rng: Rng) -> Choose:
         wrong=[Wrong(c.id, c.choice.text, c.because) for c in it.claims if c.choice.text != it.right],
         hints=[
             "Write down the dtype of each tensor first. Where two differ, is it a matrix product that they meet in?",
-            "Elementwise operations, cat, stack and where promote. Matrix products, and layers with weights, want one "
-            "dtype. NumPy brings float64, layers have float32.",
+            (
+                "Elementwise operations, cat, stack and where promote. Matrix products, and layers with "
+                "weights, want one "
+                "dtype. NumPy brings float64, layers have float32."
+            ),
         ],
         why="Type promotion is for elementwise operations (and cat, stack, where …). Matrix products take operands of "
         "one dtype: `@`, mm, bmm, einsum where it contracts, linear, convolutions. So a layer with float32 weights "

@@ -41,7 +41,11 @@ TO_NUMPY = (
     Bridge("np.array({v})", False, "copies, as torch.tensor does. np.asarray does not."),
 )
 MORE_TO_TORCH = (
-    Bridge("torch.from_numpy({v}).to(torch.int64)", True, "shares memory: the dtype is int64 already, so nothing is copied."),
+    Bridge(
+        "torch.from_numpy({v}).to(torch.int64)",
+        True,
+        "shares memory: the dtype is int64 already, so nothing is copied.",
+    ),
     Bridge("torch.from_numpy({v}).long()", True, "shares memory: the dtype is int64 already, so nothing is copied."),
     Bridge("torch.from_numpy({v}).float()", False, CAST),
     Bridge("torch.as_tensor({v}, dtype=torch.float32)", False, CAST),
@@ -140,7 +144,9 @@ def crossing(rng: Rng) -> Scene:
     names = (["a", "x", "b"] if array else ["x", "a", "y"])[: count + 1]
     values = rng.distinct(3, 1, 9)
     first, last = 0, count
-    start, end = rng.pick([(first, last), (last, first)] if count == 1 else [(first, last), (last, first), (1, last), (last, first)])
+    start, end = rng.pick(
+        [(first, last), (last, first)] if count == 1 else [(first, last), (last, first), (1, last), (last, first)]
+    )
     size = 3 - sum([bridge.start for bridge in bridges[:start]])
     is_array = array == (start % 2 == 0)
     writes = [written(rng, names[start], array=is_array, size=size)]
@@ -161,13 +167,21 @@ def tells(it: Scene) -> bool:
 
 
 HINTS = [
-    "Which lines wrap memory that is there, and which make new memory? Does the last line write into what is asked for?",
-    "from_numpy, as_tensor, numpy() and asarray wrap. torch.tensor, np.array, clone, copy and another dtype copy. `x = "
-    "x + …` gives the name to a new object.",
+    (
+        "Which lines wrap memory that is there, and which make new memory? Does the last line write into what is "
+        "asked for?"
+    ),
+    (
+        "from_numpy, as_tensor, numpy() and asarray wrap. torch.tensor, np.array, clone, copy and another dtype "
+        "copy. `x = "
+        "x + …` gives the name to a new object."
+    ),
 ]
 WHY = (
-    "`torch.from_numpy`, `torch.as_tensor` and `Tensor.numpy()` wrap the same memory, where dtype and device allow it: a "
-    "write through either is seen in both. `torch.tensor`, `np.array`, `clone`, `copy` and a cast to another dtype copy. "
+    "`torch.from_numpy`, `torch.as_tensor` and `Tensor.numpy()` wrap the same memory, where dtype and device "
+    "allow it: a "
+    "write through either is seen in both. `torch.tensor`, `np.array`, `clone`, `copy` and a cast to another "
+    "dtype copy. "
     "`numpy()` refuses a tensor that requires a gradient, except under no_grad; `detach().numpy()` shares its memory."
 )
 
@@ -180,7 +194,8 @@ def shared_or_not(rng: Rng) -> PredictValue:
     said = {
         "copy-taken-for-view": f"`{copy.source.format(v='…')}` {copy.because}" if copy else "",
         "view-taken-for-copy": f"`{view.source.format(v='…')}` {view.because}" if view else "",
-        "rebinding-writes": "`=` gives the name to a new object. The old one, and what shares its memory, stays as it is.",
+        "rebinding-writes": "`=` gives the name to a new object. The old one, and what shares its memory, stays "
+        "as it is.",
     }
     seen, wrong = [right], []
     for rule, because in said.items():
@@ -190,11 +205,18 @@ def shared_or_not(rng: Rng) -> PredictValue:
     asked = f"{it.ask}.tolist()"
     told = "One of the two is made of the other, and then one is written to. " if rng.level == 1 else ""
     return PredictValue(
-        prompt=f"{told}What is `{asked}` at the end?", program="\n".join(lines_of(it)), ask=asked, hints=HINTS, why=WHY, wrong=wrong
+        prompt=f"{told}What is `{asked}` at the end?",
+        program="\n".join(lines_of(it)),
+        ask=asked,
+        hints=HINTS,
+        why=WHY,
+        wrong=wrong,
     )
 
 
-GRAPH = "numpy() refuses a tensor that requires a gradient, while gradients are recorded: it would leave the graph unseen."
+GRAPH = (
+    "numpy() refuses a tensor that requires a gradient, while gradients are recorded: it would leave the graph unseen."
+)
 ALLOWED = "Under no_grad, numpy() takes a tensor that requires a gradient. detach() takes it anywhere."
 SHARED = "The array shares the tensor's memory: what requires a gradient, or how it was let through, does not matter."
 ALONE = "That array is a copy."
@@ -226,7 +248,11 @@ def with_gradient(rng: Rng) -> PredictValue:
     if name in ("after", "inside"):
         inside = name == "inside"
         times = rng.pick(["y = x * 1", "y = x + 0"])
-        lines += ["with torch.no_grad():", f"    {times}"] if inside else [times, rng.pick(["with torch.enable_grad():", "if True:"])]
+        lines += (
+            ["with torch.no_grad():", f"    {times}"]
+            if inside
+            else [times, rng.pick(["with torch.enable_grad():", "if True:"])]
+        )
         lines.append(line if inside else f"    {line}")
     elif name == "no_grad":
         lines += [rng.pick(["with torch.no_grad():", "with torch.inference_mode():"]), f"    {line}"]

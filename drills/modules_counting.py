@@ -33,7 +33,7 @@ RULES = {
     "bias-forgotten": "A layer has a bias too, unless bias=False: one number for each output. A norm has one as well.",
     "bias-false-ignored": "bias=False: this layer has no bias.",
     "embedding-has-bias": "An embedding is a table: one row for each entry of the vocabulary, and no bias.",
-    "kernel-forgotten": "Each pair of an input and an output channel has a kernel of its own, k × k numbers.",
+    "kernel-forgotten": "Each pair of an input and an output channel has a kernel of its own, k by k numbers.",
     "channels-forgotten": "Each output channel has a kernel for every input channel, and not one for all of them.",
     "norms-have-none": "LayerNorm and BatchNorm have a weight and a bias for each feature.",
     "buffers-are-parameters": "Buffers are no parameters: not the running mean and variance of a BatchNorm, its count "
@@ -164,7 +164,7 @@ def containers(rng: Rng, d: int) -> Part:
     )
     whole = several(f"self.layers = {text}", [each] * count)
     if registers:
-        return whole._replace(believed=whole.believed | {"module-lists-do-not": Held()})
+        return whole._replace(believed={**whole.believed, "module-lists-do-not": Held()})
     return Part(whole.text, Held(), {"lists-register": whole.held})
 
 
@@ -187,7 +187,11 @@ def plain_tensors(rng: Rng, d: int) -> Part:
             Part(
                 f'self.register_buffer("scale", {made})',
                 buffer,
-                {"buffers-are-parameters": parameter, "buffers-forgotten": Held(), "buffers-not-saved": Held((), [d], -1)},
+                {
+                    "buffers-are-parameters": parameter,
+                    "buffers-forgotten": Held(),
+                    "buffers-not-saved": Held((), [d], -1),
+                },
             ),
             Part(
                 f'self.register_buffer("scale", {made}, persistent=False)',
@@ -289,10 +293,14 @@ def param_count(rng: Rng) -> PredictValue:
         program=program,
         ask=asked,
         hints=[
-            "Which layers are registered, and which tensors does each hold?" if rng.level == THIRD
+            "Which layers are registered, and which tensors does each hold?"
+            if rng.level == THIRD
             else "Which tensors does each layer hold, and of which shapes?",
-            "Linear(i, o): o × i and o. Conv(i, o, k): o × i × k (× k) and o. Embedding(n, d): n × d. A norm: two of "
-            "its size. A plain list registers nothing, and a shared tensor counts once.",
+            (
+                "Linear(i, o): o * i and o. Conv2d(i, o, k): o * i * k * k and o. Embedding(n, d): n * d. A "
+                "norm: two of "
+                "its size. A plain list registers nothing, and a shared tensor counts once."
+            ),
         ],
         why="Linear holds a weight (out, in) and a bias (out); a convolution a weight (out, in, *kernel) and a bias "
         "(out); an embedding a table (num, dim); LayerNorm and BatchNorm a weight and a bias for each feature. "
@@ -340,7 +348,9 @@ def registration(rng: Rng) -> PredictValue:
     whole = several("", parts)
     asked = ", ".join([text.format(n="net") for text in ASKED[: rng.level]])
     asked = f"[{asked}]" if rng.level > 1 else asked
-    beliefs = [Belief(rule, counted(whole.by(rule), rng.level), RULES[rule]) for rule in RULES if rule in whole.believed]
+    beliefs = [
+        Belief(rule, counted(whole.by(rule), rng.level), RULES[rule]) for rule in RULES if rule in whole.believed
+    ]
     told = "Every weight, bias or other tensor counts as one, whatever its size. " if rng.level == 1 else ""
     return PredictValue(
         prompt=f"{told}What is `{asked}`?",
@@ -348,8 +358,11 @@ def registration(rng: Rng) -> PredictValue:
         ask=asked,
         hints=[
             "Which attributes are modules, nn.Parameters or containers of torch's, and which are something else?",
-            "Assigning a module or an nn.Parameter to an attribute registers it. Plain lists, dicts and tensors are "
-            "not looked into. register_buffer makes a buffer. One tensor under two names is given once.",
+            (
+                "Assigning a module or an nn.Parameter to an attribute registers it. Plain lists, dicts and "
+                "tensors are "
+                "not looked into. register_buffer makes a buffer. One tensor under two names is given once."
+            ),
         ],
         why="nn.Module registers what is assigned to its attributes: modules (ModuleList, ModuleDict and Sequential "
         "among them) and nn.Parameters. A plain list, dict, tuple or tensor is an attribute like any other, so "

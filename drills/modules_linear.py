@@ -12,7 +12,9 @@ NEEDLESSLY = "This weight is stored as (in, out), so it stands on the right of t
 NO_BIAS = "The bias is missing."
 EARLY = "The bias is added before the activation, not after it."
 BACKWARDS = "Going back from the outputs, the weight stands on the right as it is: it is (out, in)."
-OTHER_PART = "Those are other outputs. A row of the weight makes one output, and the rows are in the order of the outputs."
+OTHER_PART = (
+    "Those are other outputs. A row of the weight makes one output, and the rows are in the order of the outputs."
+)
 HINTS = {
     1: "The axis that is summed over must be the last of the left operand and the first but one of the right.",
     2: "nn.Linear(d_in, d_out) stores a weight of shape (d_out, d_in) and a bias of shape (d_out,).",
@@ -37,11 +39,18 @@ def asked(
     last_hint: str,
 ) -> WriteExpression:
     return WriteExpression(
-        prompt=f"{prompt} Do it by hand: without `F.linear` and `nn.Linear`{', and without the layers' if code else ''}.",
+        prompt=f"{prompt} Do it by hand: without `F.linear` and "
+        f"`nn.Linear`{', and without the layers' if code else ''}.",
         tensors=tensors,
         reference_expression=expression,
         output=output.split(),
-        axes="d_in d_hidden d_out" if "d_hidden" in code else "d_in d_out" if "d_in" in code else "d_model" if code else "",
+        axes="d_in d_hidden d_out"
+        if "d_hidden" in code
+        else "d_in d_out"
+        if "d_in" in code
+        else "d_model"
+        if code
+        else "",
         setup=code,
         code=code,
         forbid=FORBID,
@@ -67,7 +76,11 @@ def plain(rng: Rng) -> WriteExpression:
         else Edit("transposed-needlessly", f"@ {w}", f"@ {bare}", NEEDLESSLY)
     ]
     if first:
-        wrong.append(Edit("features-taken-for-last", "x.T @", "x @", "x has its features first here. They come last in a product."))
+        wrong.append(
+            Edit(
+                "features-taken-for-last", "x.T @", "x @", "x has its features first here. They come last in a product."
+            )
+        )
     if bias:
         wrong.append(Edit("bias-forgotten", " + b", "", NO_BIAS))
     if act:
@@ -172,19 +185,22 @@ def some_outputs(rng: Rng) -> WriteExpression:
     if rng.chance():
         at = rng.pick([0, 1, -1])
         told = {0: "the first output", 1: "the second output", -1: "the last output"}[at]
-        other = rng.pick([n for n in (0, 1, -1) if n != at])
+        another = rng.pick([n for n in (0, 1, -1) if n != at])
         return asked(
             rng,
-            f"Of what `layer(x)` gives, only {told} is needed, without its axis: `layer(x)[..., {at}]`. Write it so that "
+            f"Of what `layer(x)` gives, only {told} is needed, without its axis: `layer(x)[..., {at}]`. Write "
+            f"it so that "
             "no other output is computed.",
             [tensor("x", f"{lead} d_in")],
             f"x @ W[{at}] + b[{at}]",
             [
-                Wrong("column-for-row", f"x @ W[:, {at}] + b[{at}]", "A row of the weight makes an output, not a column."),
+                Wrong(
+                    "column-for-row", f"x @ W[:, {at}] + b[{at}]", "A row of the weight makes an output, not a column."
+                ),
                 Wrong("bias-forgotten", f"x @ W[{at}]", NO_BIAS),
                 Wrong("whole-bias", f"(x @ W[{at}])[..., None] + b", "Only that output's own bias is added."),
                 Wrong("axis-kept", f"(x @ W[{at}] + b[{at}])[..., None]", "The axis of the outputs is to be gone."),
-                Wrong("another-output", f"x @ W[{other}] + b[{other}]", OTHER_PART),
+                Wrong("another-output", f"x @ W[{another}] + b[{another}]", OTHER_PART),
             ],
             lead,
             code=ONE,
@@ -203,7 +219,9 @@ def some_outputs(rng: Rng) -> WriteExpression:
         f"x @ W{rows}.T + b{rows}",
         [
             Wrong("another-part", f"x @ W{other}.T + b{other}", OTHER_PART),
-            Wrong("every-third", f"x @ W[{part}::3].T + b[{part}::3]", "The three lie one after the other, not by turns."),
+            Wrong(
+                "every-third", f"x @ W[{part}::3].T + b[{part}::3]", "The three lie one after the other, not by turns."
+            ),
             Wrong("bias-forgotten", f"x @ W{rows}.T", NO_BIAS),
             Wrong("weight-not-transposed", f"x @ W{rows} + b{rows}", NOT_TRANSPOSED),
         ],
@@ -226,7 +244,8 @@ def transposed_layer(rng: Rng) -> WriteExpression:
         wrong.append(Wrong("bias-added", "y @ W + (b @ W)", "No bias is asked for here."))
     return asked(
         rng,
-        f"A tied decoder goes back from outputs `y` to inputs with the layer's own weight: {told}weight each row of the "
+        f"A tied decoder goes back from outputs `y` to inputs with the layer's own weight: {told}weight each "
+        f"row of the "
         "weight by its output, and add them up. The result has the axes "
         f"({lead.replace(' ', ', ')}, d_in).",
         [tensor("y", f"{lead} d_out")],
@@ -243,7 +262,8 @@ def merged(rng: Rng) -> WriteExpression:
     if rng.chance():
         return asked(
             rng,
-            "`second(first(x))` has nothing between the layers, so one layer can do it. Write the weight of that layer, "
+            "`second(first(x))` has nothing between the layers, so one layer can do it. Write the weight of "
+            "that layer, "
             "as nn.Linear stores it.",
             [],
             "W2 @ W1",
@@ -281,7 +301,8 @@ def low_rank(rng: Rng) -> WriteExpression:
         return asked(
             rng,
             f"A low-rank update is added to a layer's weight: `layer(x) + {k} * up(down(x))`, in which down and up are "
-            "layers without a bias, whose weights are A and B. Write the weight of the one layer that does the same, as "
+            "layers without a bias, whose weights are A and B. Write the weight of the one layer that does the "
+            "same, as "
             "nn.Linear stores it.",
             tensors,
             f"W + {k} * B @ A",
@@ -297,7 +318,8 @@ def low_rank(rng: Rng) -> WriteExpression:
         )
     return asked(
         rng,
-        f"Write `layer(x) + {k} * up(down(x))`, in which down and up are layers without a bias, whose weights are A and "
+        f"Write `layer(x) + {k} * up(down(x))`, in which down and up are layers without a bias, whose weights "
+        f"are A and "
         "B as nn.Linear stores them.",
         [tensor("x", "batch d_in"), *tensors],
         f"x @ W.T + b + {k} * (x @ A.T @ B.T)",
@@ -328,7 +350,8 @@ def folded(rng: Rng) -> WriteExpression:
         gain = tensor("gain", "d_in", "positive")
         return asked(
             rng,
-            f"`layer({before})` can be done by one layer on `x`. Write the weight of that layer, as nn.Linear stores it.",
+            f"`layer({before})` can be done by one layer on `x`. Write the weight of that layer, as nn.Linear "
+            f"stores it.",
             [gain, shift] if "shift" in before else [gain],
             written,
             [
@@ -351,7 +374,9 @@ def folded(rng: Rng) -> WriteExpression:
     if "gain" in before:
         early = before.startswith("x * gain")
         other = "W @ (shift * gain) + b" if early else written.replace("(shift * gain)", "shift")
-        said = "The shift is added after the gain, which does not scale it." if early else "The gain scales the shift too."
+        said = (
+            "The shift is added after the gain, which does not scale it." if early else "The gain scales the shift too."
+        )
         wrong.append(Wrong("gain-too" if early else "gain-forgotten", other, said))
     if " - " in before:
         wrong.append(Wrong("sign", written.replace("b - ", "b + "), "The shift is taken off."))
@@ -400,8 +425,12 @@ def scaled(rng: Rng) -> WriteExpression:
         )
     wrong = [Wrong("unchanged", "b", "What comes behind the layer is done to its bias too.")]
     if "offset" in after:
-        wrong.append(Wrong("scale-forgotten", "b + offset" if "+ off" in after else "b - offset", "The bias is scaled."))
-        wrong.append(Wrong("offset-forgotten", "b / scale" if "/" in after else "b * scale", "The offset is part of it."))
+        wrong.append(
+            Wrong("scale-forgotten", "b + offset" if "+ off" in after else "b - offset", "The bias is scaled.")
+        )
+        wrong.append(
+            Wrong("offset-forgotten", "b / scale" if "/" in after else "b * scale", "The offset is part of it.")
+        )
     else:
         wrong.append(Wrong("weight-scaled-alone", "b + scale", "The bias is scaled with the rest of the output."))
     return asked(

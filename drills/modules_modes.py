@@ -27,13 +27,16 @@ def one_dropout(rng: Rng) -> PredictValue:
         drops, made = mode in ("", "drop.train()"), "y = drop(x)"
         lines += [mode] if mode else []
     lines += [wrapped, f"    {made}"] if wrapped else [made]
-    off = "In training mode, which is how a module starts and F.dropout works unless it is told otherwise, entries are dropped."
+    off = (
+        "In training mode, which is how a module starts and F.dropout works unless it is told otherwise, "
+        "entries are dropped."
+    )
     beliefs: list[tuple[str, list[int], str]] = (
         [
             ("no-grad-turns-off-dropout" if wrapped else "dropout-off", [v], off if not wrapped else
              "no_grad and inference_mode are about gradients. Dropout goes by the mode of its module."),
-            ("not-scaled", [0, v], "What is kept is divided by 1 − p, so that the mean stays."),
-            ("scaled-by-p", [0, round(v / p)], "What is kept is divided by 1 − p, the share that is kept."),
+            ("not-scaled", [0, v], "What is kept is divided by 1 - p, so that the mean stays."),
+            ("scaled-by-p", [0, round(v / p)], "What is kept is divided by 1 - p, the share that is kept."),
             ("scaled-everything", [v * round(1 / (1 - p))], "Some of the 1,000 entries are dropped: they are 0."),
         ]
         if drops
@@ -87,7 +90,8 @@ RULES = {
     "function-obeys-eval": "F.dropout(x, p) knows of no module: it drops, unless it gets training=False.",
     "layers-not-reached": "train() and eval() set the mode of every registered layer below.",
     "list-reached": "What is in a plain list is not registered, and eval() does not reach it.",
-    "frozen-statistics": "requires_grad=False is about parameters. A BatchNorm in training mode still updates its buffers.",
+    "frozen-statistics": "requires_grad=False is about parameters. A BatchNorm in training mode still updates "
+    "its buffers.",
     "counts-in-eval": "In evaluation mode a BatchNorm uses its statistics and does not update them.",
     "own-mode-kept": "train() and eval() of the model set the layers' modes anew, whatever these were.",
     "frozen-still-recorded": "Where no parameter and no input requires a gradient, the output does not either.",
@@ -110,7 +114,7 @@ def play(model: Model, events: Sequence[Event], rule: str = "") -> Seen:
     own: set[str] = set()
     trainable = {"linear", "bn"} if model.norm else {"linear"}
     batches, gradient, zeros = 0, False, False
-    for text, act, of, value in events:
+    for _, act, of, value in events:
         if act == "mode":
             reached = [of] if of != "model" or rule == "layers-not-reached" else ["model", "bn", "drop"]
             if of == "model" and model.drops == "list" and rule != "list-reached":
@@ -135,16 +139,23 @@ def play(model: Model, events: Sequence[Event], rule: str = "") -> Seen:
     return Seen(gradient, zeros, int(batches), mode["drop"], mode["bn"])
 
 
-def sequence(norm: bool) -> Model:
-    made = "linear, bn, drop = nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)\nmodel = nn.Sequential(linear, bn, drop)"
+def sequence(*, norm: bool) -> Model:
+    made = (
+        "linear, bn, drop = nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Dropout(0.5)\nmodel = "
+        "nn.Sequential(linear, bn, drop)"
+    )
     plain = "linear, drop = nn.Linear(4, 4), nn.Dropout(0.5)\nmodel = nn.Sequential(linear, drop)"
     return Model("module", norm, made if norm else plain, "")
 
 
-def written(drops: str, norm: bool) -> Model:
+def written(drops: str, *, norm: bool) -> Model:
     """A class of its own."""
     drop = {"module": "self.drop = nn.Dropout(0.5)", "list": "self.drops = [nn.Dropout(0.5)]"}.get(drops)
-    layers = ["self.linear = nn.Linear(4, 4)", *(["self.bn = nn.BatchNorm1d(4)"] if norm else []), *([drop] if drop else [])]
+    layers = [
+        "self.linear = nn.Linear(4, 4)",
+        *(["self.bn = nn.BatchNorm1d(4)"] if norm else []),
+        *([drop] if drop else []),
+    ]
     hidden = "self.bn(self.linear(x))" if norm else "self.linear(x)"
     call = {
         "module": f"self.drop({hidden})",
@@ -154,7 +165,8 @@ def written(drops: str, norm: bool) -> Model:
     }[drops]
     body = "\n        ".join(["super().__init__()", *layers])
     source = (
-        f"class Net(nn.Module):\n    def __init__(self):\n        {body}\n\n    def forward(self, x):\n        return {call}\n\n"
+        f"class Net(nn.Module):\n    def __init__(self):\n        {body}\n\n    def forward(self, x):\n        "
+        f"return {call}\n\n"
         "model = Net()"
     )
     return Model(drops, norm, source, "model.")
@@ -177,7 +189,11 @@ def switching(rng: Rng, model: Model, *, child: bool) -> Event:
         of = rng.pick(["model", "model", *(["bn"] if model.norm else [])])
         return Event(f"{'model' if of == 'model' else model.prefix + of}.requires_grad_(False)", "freeze", of)
     value = rng.chance(0.35)
-    return Event(rng.pick(["model.train()"] if value else ["model.eval()", "model.eval()", "model.train(False)"]), "mode", value=value)
+    return Event(
+        rng.pick(["model.train()"] if value else ["model.eval()", "model.eval()", "model.train(False)"]),
+        "mode",
+        value=value,
+    )
 
 
 ASKED = {
@@ -191,9 +207,9 @@ ASKED = {
 
 def story(rng: Rng) -> tuple[Model, list[Event], list[str]]:
     if rng.level == SECOND:
-        model = sequence(rng.chance(0.75))
+        model = sequence(norm=rng.chance(0.75))
     else:
-        model = written(rng.pick(["module", "function", "told", "list"]), rng.chance(0.7))
+        model = written(rng.pick(["module", "function", "told", "list"]), norm=rng.chance(0.7))
     child = rng.level == THIRD or rng.chance(0.3)
     events = [switching(rng, model, child=child)]
     events += [passing(rng, last=False), switching(rng, model, child=child)] if rng.chance(0.75) else []
@@ -227,7 +243,9 @@ def whole_story(rng: Rng) -> PredictValue:
             known.append(found)
             wrong.append(Wrong(rule, str(found), because))
     asked = f"[{', '.join([ASKED[name].format(p=model.prefix) for name in names])}]"
-    counted = " `num_batches_tracked` counts the batches that moved the running statistics." if "batches" in names else ""
+    counted = (
+        " `num_batches_tracked` counts the batches that moved the running statistics." if "batches" in names else ""
+    )
     return PredictValue(
         prompt=f"What is `{asked}` at the end?{counted}",
         program="\n".join([model.source, "x = torch.randn(100, 4)", *[event.text for event in events]]),
@@ -240,12 +258,16 @@ def whole_story(rng: Rng) -> PredictValue:
 
 HINTS = [
     "Three things are apart: the mode (train, eval), recording (no_grad), and which parameters require a gradient.",
-    "The mode decides on dropout and on a BatchNorm's statistics. no_grad and requires_grad decide on gradients, and on "
-    "nothing else. F.dropout goes by its own argument alone.",
+    (
+        "The mode decides on dropout and on a BatchNorm's statistics. no_grad and requires_grad decide on "
+        "gradients, and on "
+        "nothing else. F.dropout goes by its own argument alone."
+    ),
 ]
 WHY = (
-    "`train()` and `eval()` set `training` on a module and all registered ones below it. Dropout drops in training mode, "
-    "and scales what it keeps by 1/(1−p); BatchNorm updates its running statistics there. Neither mode touches "
+    "`train()` and `eval()` set `training` on a module and all registered ones below it. Dropout drops in "
+    "training mode, "
+    "and scales what it keeps by 1/(1-p); BatchNorm updates its running statistics there. Neither mode touches "
     "gradients, and `no_grad` touches neither dropout nor statistics. `F.dropout(x, p)` has training=True unless it is "
     "told otherwise."
 )

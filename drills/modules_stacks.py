@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tensordrill.authoring import PredictShape, Rng, Wrong, drill
 
 THIRD = 3  # level
+PLANE = 2  # axes of an image
 Shape = tuple[int, ...]
 
 
@@ -18,14 +19,14 @@ class Layer(NamedTuple):
     numbers: Sequence[int] = ()
 
 
-def after(layer: Layer, shape: Shape, rule: str = "") -> Shape | None:
+def after(layer: Layer, shape: Shape, rule: str = "") -> Shape | None:  # noqa: PLR0912 -- one for each kind
     """The shape that comes out, by the rule; None where it raises."""
     match layer.kind:
         case "linear":
             i, o = layer.numbers
             if rule == "linear-keeps-size":
                 return shape
-            if rule == "linear-on-axis-1" and len(shape) > 2:  # noqa: PLR2004 -- there, axis 1 is not the last
+            if rule == "linear-on-axis-1" and len(shape) > PLANE:
                 return (shape[0], o, *shape[2:])
             return (*shape[:-1], o) if shape[-1] == i or rule == "fits-anyway" else None
         case "conv":
@@ -38,7 +39,11 @@ def after(layer: Layer, shape: Shape, rule: str = "") -> Shape | None:
             if min(sides) < 0:
                 return None
             up = stride - 1 if rule == "ceil" else 0
-            return (shape[0], shape[1] if rule == "channels-kept" else o, *[(side + up) // stride + 1 for side in sides])
+            return (
+                shape[0],
+                shape[1] if rule == "channels-kept" else o,
+                *[(side + up) // stride + 1 for side in sides],
+            )
         case "pool":
             [k] = layer.numbers
             stride = 1 if rule == "pool-stride-1" else k
@@ -72,8 +77,8 @@ RULES = {
     "batch-flattened": "nn.Flatten starts at axis 1: it leaves the batch alone. torch.flatten is what starts at 0.",
     "linear-on-axis-1": "A linear layer applies to the last axis, however many come before it.",
     "linear-keeps-size": "A linear layer replaces the last axis, by out_features.",
-    "padding-ignored": "padding adds to both sides: out = (in + 2 · padding − kernel) // stride + 1.",
-    "stride-ignored": "A stride of s gives about an s-th: out = (in + 2 · padding − kernel) // stride + 1.",
+    "padding-ignored": "padding adds to both sides: out = (in + 2 · padding - kernel) // stride + 1.",
+    "stride-ignored": "A stride of s gives about an s-th: out = (in + 2 · padding - kernel) // stride + 1.",
     "ceil": "What does not fill a whole window is left out: the division rounds down.",
     "channels-kept": "A convolution gives out_channels channels: its second number.",
     "pool-stride-1": "A pooling's stride is its kernel size, unless it is told otherwise.",
@@ -93,7 +98,9 @@ def quiet(rng: Rng) -> Layer:
 
 
 def convolution(rng: Rng, i: int, o: int, axes: int) -> Layer:
-    k, stride, padding = rng.pick([(3, 1, 0), (3, 1, 1), (3, 2, 1), (3, 2, 0), (5, 1, 2), (5, 1, 0), (2, 2, 0), (4, 2, 1)])
+    k, stride, padding = rng.pick(
+        [(3, 1, 0), (3, 1, 1), (3, 2, 1), (3, 2, 0), (5, 1, 2), (5, 1, 0), (2, 2, 0), (4, 2, 1)]
+    )
     told = (f", stride={stride}" if stride > 1 else "") + (f", padding={padding}" if padding else "")
     return Layer(f"nn.Conv{axes}d({i}, {o}, {k}{told})", "conv", (i, o, k, stride, padding))
 
@@ -122,7 +129,7 @@ def image_net(rng: Rng) -> Stack:
     shape = (rng.pick([8, 9, 12]), colours, *[rng.pick([9, 10, 11, 12])] * axes)
     layers = [convolution(rng, colours, channels, axes)]
     layers += rng.pick([[quiet(rng)], [quiet(rng), pooling(rng, axes)], [pooling(rng, axes)]])
-    if rng.level == THIRD and axes == 2:  # noqa: PLR2004
+    if rng.level == THIRD and axes == PLANE:
         layers.append(Layer(f"nn.Conv2d({channels}, {more}, 2)", "conv", (channels, more, 2, 1, 0)))
     if rng.chance(0.3):
         layers.append(Layer(f"nn.AdaptiveAvgPool{axes}d(1)", "adaptive", (1,)))
@@ -152,7 +159,10 @@ def token_net(rng: Rng) -> Stack:
 def unflattened(rng: Rng) -> Stack:
     """A vector is made an image, or a sequence, again."""
     channels, side, d, out = rng.sample([2, 3, 4, 5, 6, 7], 4)
-    layers = [linear(d, channels * side), Layer(f"nn.Unflatten(1, ({channels}, {side}))", "unflatten", (channels, side))]
+    layers = [
+        linear(d, channels * side),
+        Layer(f"nn.Unflatten(1, ({channels}, {side}))", "unflatten", (channels, side)),
+    ]
     if rng.chance():
         layers.append(Layer(f"nn.Conv1d({channels}, {out}, 1)", "conv", (channels, out, 1, 1, 0)))
         if rng.chance():
@@ -195,7 +205,7 @@ def sequential_shapes(rng: Rng) -> PredictShape:
     for rule, because in RULES.items():
         found = through(layers, shape, rule)
         if rule == "last-axis-alone" and right:
-            found = right[-1:] if len(right) < 3 else (right[0], right[-1])  # noqa: PLR2004 -- more axes than those two
+            found = right[-1:] if len(right) <= PLANE else (right[0], right[-1])
         if found not in seen and (found or can_fail):
             seen.append(found)
             wrong.append(Wrong(rule, str(found) if found else "error", because))
@@ -211,8 +221,10 @@ def sequential_shapes(rng: Rng) -> PredictShape:
         wrong=wrong,
         hints=[
             "Go from layer to layer, and write down the shape behind each.",
-            "Linear(i, o) wants i on the last axis and puts o there. Conv(i, o, k) wants i on axis 1, and a side "
-            "becomes (side + 2 · padding − k) // stride + 1. Flatten merges all but axis 0.",
+            (
+                "Linear(i, o) wants i on the last axis and puts o there. Conv(i, o, k) wants i on axis 1, and a side "
+                "becomes (side + 2 · padding - k) // stride + 1. Flatten merges all but axis 0."
+            ),
         ],
         why="A Sequential passes the output of each layer on to the next one, and a layer raises where its input does "
         "not have the size that it was made for. Linear and LayerNorm look at the last axis, convolutions at axis 1. "

@@ -152,7 +152,10 @@ def stack(rng: Rng) -> Plan:
     out = f"layer({inner}).{act}()"
     out = f"self.scale * {out}" if scaled else out
     line = f"    x = x + {out}" if residual else f"    x = {out}"
-    words = f"for each layer in turn {'normalises x with `norm`, ' if normed else ''}maps {'that' if normed else 'x'} through"
+    words = (
+        f"for each layer in turn {'normalises x with `norm`, ' if normed else ''}maps "
+        f"{'that' if normed else 'x'} through"
+    )
     words += f" the layer and {act}{', multiplies by `scale`' if scaled else ''}, and "
     words += "adds the result to x" if residual else "goes on with the result as x"
     wrong = [
@@ -164,19 +167,30 @@ def stack(rng: Rng) -> Plan:
     if normed:
         wrong.append(Edit("norm-forgotten", "self.norm(x)", "x", "`norm` is not used."))
     parts += ([NORM] if normed else []) + ([SCALE] if scaled else [])
-    return Plan("d_model, n_layers", parts, ["for layer in self.layers:", line, "return x"], words + "; it returns x", wrong)
+    return Plan(
+        "d_model, n_layers", parts, ["for layer in self.layers:", line, "return x"], words + "; it returns x", wrong
+    )
 
 
 def tied(rng: Rng) -> Plan:
     """An embedding whose weight is also the unembedding."""
     act, residual = rng.pick(ACTIVATIONS), rng.chance()
-    embed = Part("`embed`: an embedding of vocab tokens into d_model features", "self.embed = nn.Embedding(vocab, d_model)")
+    embed = Part(
+        "`embed`: an embedding of vocab tokens into d_model features", "self.embed = nn.Embedding(vocab, d_model)"
+    )
     mlp = layer(rng, "mlp", "d_model", "d_model")
     normed = rng.chance()
     hidden = f"self.mlp({'self.norm(h)' if normed else 'h'}).{act}()"
-    lines = ["h = self.embed(x)", f"h = h + {hidden}" if residual else f"h = {hidden}", "return h @ self.embed.weight.T"]
+    lines = [
+        "h = self.embed(x)",
+        f"h = h + {hidden}" if residual else f"h = {hidden}",
+        "return h @ self.embed.weight.T",
+    ]
     words = f"embeds the tokens x, maps {'what `norm` makes of that' if normed else 'that'} through `mlp` and {act}, "
-    words += f"{'adds the embedding, ' if residual else ''}and returns the scores of all tokens: dot products with the rows of "
+    words += (
+        f"{'adds the embedding, ' if residual else ''}and returns the scores of all tokens: dot products "
+        f"with the rows of "
+    )
     words += "`embed`'s own weight"
     wrong = [
         Edit("activation-forgotten", f".{act}()", "", f"The {act} is missing."),
@@ -219,7 +233,10 @@ def heads(rng: Rng) -> Plan:
         ),
     ]
     inner = f"self.scale * self.body(x).{act}()" if scaled else f"self.body(x).{act}()"
-    words = f"maps x through `body` and {act}, {'multiplies by `scale`, ' if scaled else ''}applies the head called `name`, and "
+    words = (
+        f"maps x through `body` and {act}, {'multiplies by `scale`, ' if scaled else ''}applies the head "
+        f"called `name`, and "
+    )
     words += "returns its output without the last axis"
     wrong = [
         Edit("activation-forgotten", f".{act}()", "", f"The {act} is missing."),
@@ -252,7 +269,12 @@ def write_module(rng: Rng) -> WriteCode:
         ]
     )
     wrong: list[Wrong | Edit] = [
-        Edit("no-super", "super().__init__()", "pass", "super().__init__() must come first: it makes what registers layers.")
+        Edit(
+            "no-super",
+            "super().__init__()",
+            "pass",
+            "super().__init__() must come first: it makes what registers layers.",
+        )
     ]
     if plan.rebuilt:
         line = next(part.line for part in plan.parts if f"self.{plan.rebuilt} = " in part.line)
@@ -285,8 +307,11 @@ def write_module(rng: Rng) -> WriteCode:
         shown_setup="",
         hints=[
             "`__init__` begins with super().__init__(), and makes everything that is held. forward only uses it.",
-            "Layers, nn.Parameter(…) and register_buffer(name, …) are registered; several layers need nn.ModuleList or "
-            "nn.ModuleDict.",
+            (
+                "Layers, nn.Parameter(…) and register_buffer(name, …) are registered; several layers need "
+                "nn.ModuleList or "
+                "nn.ModuleDict."
+            ),
         ],
         why="`super().__init__()` sets up the registries that assigning to an attribute fills. What is learned is a "
         "module or an nn.Parameter, what is saved but not learned a buffer, and layers in a plain list or dict are not "
