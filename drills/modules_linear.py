@@ -188,9 +188,7 @@ def some_outputs(rng: Rng) -> WriteExpression:
         another = rng.pick([n for n in (0, 1, -1) if n != at])
         return asked(
             rng,
-            f"Of what `layer(x)` gives, only {told} is needed, without its axis: `layer(x)[..., {at}]`. Write "
-            f"it so that "
-            "no other output is computed.",
+            f"Of what `layer(x)` gives, write {told} alone, without its axis: `layer(x)[..., {at}]`.",
             [tensor("x", f"{lead} d_in")],
             f"x @ W[{at}] + b[{at}]",
             [
@@ -214,7 +212,7 @@ def some_outputs(rng: Rng) -> WriteExpression:
     return asked(
         rng,
         "The layer gives queries, keys and values, one after the other on its last axis, d_model of each. Write the "
-        f"{name} of `x`, without computing the rest. You can use `d_model` as a number.",
+        f"{name} of `x`. You can use `d_model` as a number.",
         [tensor("x", f"{lead} d_model")],
         f"x @ W{rows}.T + b{rows}",
         [
