@@ -18,6 +18,7 @@ from tensordrill.judge.values import MAX_REPLY
 START_S = 120.0  # importing torch from a cold, slow disk
 _SLACK_S = 20.0  # before the zygote, which only forks and loads optimizers, is taken for hung
 _CHUNK = 1 << 18
+_LATE = (b"optim", b"meta", b"torch.func")  # what needs modules that torch imports late
 _MAX_MESSAGE = 1000
 _KEPT = (
     "PATH",
@@ -85,7 +86,7 @@ class Zygote:
         """
         self.wait_ready()
         data = json.dumps(request).encode()
-        reply = self._ask(data, everything=self._everything or b"optim" in data)
+        reply = self._ask(data, everything=self._everything or any(word in data for word in _LATE))
         if reply.signal == signal.SIGSYS and not self._everything:
             reply = self._ask(data, everything=True)
         return reply

@@ -27,7 +27,10 @@ class Choice:
 
 @dataclass(frozen=True, kw_only=True)
 class Choose(Puzzle):
-    """Which of `choices` is true of the program. A wrong turn's answer is the text of a choice."""
+    """Which of `choices` is true of the program. A wrong turn's answer is the text of a choice.
+
+    With `dtypes_matter` the program runs under torch's own default dtype.
+    """
 
     kind = "choice"
     predicts = True
@@ -36,6 +39,7 @@ class Choose(Puzzle):
     choices: Sequence[Choice]
     right: str  # the text of the choice that the author means; torch has the last word
     order: Sequence[int] = ()
+    dtypes_matter: bool = False
 
     @property
     def face(self) -> Face:
@@ -53,7 +57,7 @@ class Choose(Puzzle):
 
     @cached_property
     def setting(self) -> Setting:
-        return Setting(instances=1)
+        return Setting(instances=1, dtypes_matter=self.dtypes_matter)
 
     @cached_property
     def solution(self) -> str:

@@ -83,7 +83,7 @@ class WriteExpression(Puzzle):
 
 @dataclass(frozen=True, kw_only=True)
 class WriteCode(Puzzle):
-    """A function, as a whole `def` or as its bare body. `observe` names what is looked at after it is defined.
+    """A function, or a class, whole or as its bare body. `observe` names what is looked at after it is defined.
 
     `axes` are sizes that `setup` uses as names; each hidden instance fills them in.
     """
@@ -107,7 +107,7 @@ class WriteCode(Puzzle):
         shown = self.setup if self.shown_setup is None else self.shown_setup
         return Face(
             prompt=self.prompt,
-            how="the whole function, or only its body",
+            how=f"the whole {'class' if self.signature.startswith('class ') else 'function'}, or only its body",
             code=dedent(shown) or None,
             tensors=tuple(self.tensors) or None,
             sizes=self.sizes,

@@ -13,7 +13,9 @@ _DTYPES = {
     "float16", "float32", "float64", "bfloat16", "half", "float", "double", "int8", "int16", "int32", "int64", "uint8",
     "short", "int", "long", "bool", "complex64", "complex128",
 }  # fmt: skip
-_SAME_DTYPE = {"half": "float16", "double": "float64", "short": "int16", "long": "int64"}
+_SAME_DTYPE = {
+    "half": "float16", "double": "float64", "short": "int16", "long": "int64", "float": "float32", "int": "int32",
+}  # fmt: skip
 _BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -77,6 +79,10 @@ def _value(node: ast.expr) -> object:
             return _number(left) / divisor
         case ast.List(elts=items) | ast.Tuple(elts=items):
             return [_value(item) for item in items]
+        case ast.Name(id="float" | "int" as name):
+            raise Slip(
+                f"Python's {name} has 64 bits, torch.{name} has 32. Type how many you mean: {name}32 or {name}64."
+            )
         case ast.Name(id=name):
             return _named(name)
         case ast.Attribute(attr=name):

@@ -15,7 +15,7 @@ class Prediction(Puzzle):
 
     A wrong turn is an expression in the same program, an `Edit` of the program, or the word `error`.
     With `can_fail`, raising is a possible answer, and the prompt says so. With `memory`, where the entries of its
-    tensors lie in memory is what explains it.
+    tensors lie in memory is what explains it. With `dtypes_matter` it runs under torch's own default dtype.
     """
 
     predicts = True
@@ -24,6 +24,7 @@ class Prediction(Puzzle):
     prompt: str = ""
     can_fail: bool = False
     memory: bool = False
+    dtypes_matter: bool = False
 
     default_prompt: ClassVar[str]
     how: ClassVar[str]
@@ -43,7 +44,7 @@ class Prediction(Puzzle):
 
     @cached_property
     def setting(self) -> Setting:
-        return Setting(instances=1)
+        return Setting(instances=1, dtypes_matter=self.dtypes_matter)
 
     @property
     def solution(self) -> None:

@@ -1,6 +1,7 @@
 """Python that a learner typed: read, never run. What this finds is for friendlier words; safety is the sandbox's."""
 
 import ast
+import re
 from collections.abc import Collection
 from textwrap import dedent, indent
 
@@ -47,22 +48,24 @@ def outdented(text: str) -> str:
 
 
 def as_function(text: str, signature: str) -> str:
-    """A module that defines the function: the text as typed, or its bare body in the line after the signature.
+    """A module that defines the function, or the class: the text as typed, or its bare body after the signature.
 
-    Raises Slip where the text defines only a function of another name.
+    Raises Slip where the text defines only a function, or a class, of another name.
     """
     code = outdented(text)
-    wanted = signature.removeprefix("def ").partition("(")[0].strip()
+    kind, name = ("class", "class") if signature.startswith("class ") else ("def", "function")
+    wanted = re.split(r"[(:]", signature.removeprefix(kind))[0].strip()
     try:
         body = ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         parse(code)
         raise
-    functions = [node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-    if wanted in functions:
+    defines = ast.ClassDef if kind == "class" else ast.FunctionDef | ast.AsyncFunctionDef
+    names = [node.name for node in body if isinstance(node, defines)]
+    if wanted in names:
         return code
-    if functions and all(isinstance(n, ast.FunctionDef | ast.Import | ast.ImportFrom | ast.ClassDef) for n in body):
-        raise Slip(f"That defines {functions[-1]}; the function must be called {wanted}.")
+    if names and all(isinstance(n, ast.FunctionDef | ast.Import | ast.ImportFrom | ast.ClassDef) for n in body):
+        raise Slip(f"That defines {names[-1]}; the {name} must be called {wanted}.")
     return f"{signature}\n{indent(code, '    ')}"
 
 
