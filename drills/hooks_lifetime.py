@@ -216,7 +216,7 @@ finally:
         [
             (
                 f"Return {told}, run with several forward hooks: {told_hooks}. "
-                f"{CLEAN_UP.format('the run raises, or one of the modules is not there and registering')}"
+                f"{CLEAN_UP.format('the run, or registering (one of the modules may not be there),')}"
             )
         ],
         signature="def run_with_hooks(model, tokens, hooks):",

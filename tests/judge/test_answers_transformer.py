@@ -64,7 +64,10 @@ PLAIN = """
 LOVE = (
     "hooks.steer",
     2,
-    r"`\(d_model,\)`, are the outputs .*with `coefficient` times the direction added to the output of block `layer` at every position[.]",
+    (
+        r"`\(d_model,\)`, are the outputs .*with `coefficient` times the direction added to the output "
+        r"of block `layer` at every position[.]"
+    ),
 )
 STEER = """
     direction = {direction}
@@ -81,8 +84,10 @@ SCORES = (
 VALUES = (
     "transformer.weighted-values",
     1,
-    "`pattern` has the axes .batch, head, query, key. and `v` has the axes .batch, key, head, d_head.*the axes "
-    ".batch, query, head, d_head.[.]$",
+    (
+        "`pattern` has the axes .batch, head, query, key. and `v` has the axes .batch, key, head, d_head.*the axes "
+        ".batch, query, head, d_head.[.]$"
+    ),
 )
 WRITES = (
     "transformer.output",

@@ -84,7 +84,7 @@ def on_model(
         axes=AXES,
         sizes=SIZES,
         setup=f"{whole(layers)}\n{MODEL}{setup}",
-        shown_setup=shown(layers[1:] if show is None else show),
+        shown_setup="\n" + shown(layers[1:] if show is None else show),
         observe={**observe, **AFTERWARDS},
         wrong=wrong,
         hints=hints,
