@@ -272,7 +272,7 @@ return kept"""
     )
 
 
-@drill(after=["memory.view-or-copy"], levels=3, lesson="Hooks", structures=(20, 28, 18))
+@drill(after=["memory.view-or-copy", "modules.sequential-shapes"], levels=3, lesson="Hooks", structures=(20, 28, 18))
 def capture(rng: Rng) -> WriteCode:
     """Capture an activation that the model overwrites."""
     if rng.level == 1:

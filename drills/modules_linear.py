@@ -38,12 +38,13 @@ def asked(
     code: str = "",
     last_hint: str,
 ) -> WriteExpression:
+    named = output.split()
     return WriteExpression(
         prompt=f"{prompt} Do it by hand: without `F.linear` and "
         f"`nn.Linear`{', and without the layers' if code else ''}.",
         tensors=tensors,
         reference_expression=expression,
-        output=output.split(),
+        output=named if set(named) <= {axis for one in tensors for axis in one.axes} else None,
         axes="d_in d_hidden d_out"
         if "d_hidden" in code
         else "d_in d_out"

@@ -440,7 +440,7 @@ def promises(right: Right) -> list[str]:
 
 
 @drill(
-    after=["training.loop-order", "training.losses", "shapes.broadcast"],
+    after=["training.loop-order", "training.losses", "shapes.broadcast", "modules.train-eval"],
     levels=3,
     lesson="The training loop",
     structures=(300, 450, 300),

@@ -294,7 +294,12 @@ def asked(
     )
 
 
-@drill(after=["training.loop-order", "training.losses"], levels=3, lesson="The training loop", structures=(12, 12, 12))
+@drill(
+    after=["training.loop-order", "training.losses", "modules.linear"],
+    levels=3,
+    lesson="The training loop",
+    structures=(12, 12, 12),
+)
 def two_layer_mlp(rng: Rng) -> WriteCode:
     """A two-layer network, trained."""
     return {GUIDED: given, SECOND: built, COMPOSED: with_dropout}[rng.level](rng)

@@ -279,7 +279,7 @@ def unsqueezed(text: str, index: str) -> str:
     return f"(~{text.removeprefix('~')}[{index}])" if text.startswith("~") else f"{text}[{index}]"
 
 
-@drill(after=["transformer.causal-mask"], levels=3, lesson="DataLoaders", structures=(4, 13, 26))
+@drill(after=["transformer.causal-mask", "data.collate-pad"], levels=3, lesson="DataLoaders", structures=(4, 13, 26))
 def padding_mask(rng: Rng) -> WriteExpression:
     """Causal and padding mask together."""
     padding = rng.pick([REAL, PAD])

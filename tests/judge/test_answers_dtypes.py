@@ -23,36 +23,99 @@ def found(catalog: Catalog, drill: str, level: int, *holds: str) -> Puzzle:
 
 
 PREDICTIONS = [
-    ("default", 1, [r"x = torch.arange\(\d\)$", r"y = torch.zeros\(\d\)$"],
-     ["[int64, float32]", "[torch.int64, torch.float32]", "(long, torch.float)", "int64, float32"],
-     {"[int64, float64]": "float64-default", "[float32, float32]": "ints-made-float", "[int32, float32]": "int32"}),
-    ("default", 2, [r"x = torch.\w+\(np.(zeros|ones|eye|linspace)\([\d, ]+\)\)$", r"y = torch.arange\(\d\) [/*] [\d.]+$", r"z = torch.(tensor|arange|randperm|randint)\([\d\[\], ]+\)$"],
-     ["[float64, float32, int64]"],
-     {"[float32, float32, int64]": "numpy-made-float32", "[float64, float64, int64]": "float64-default",
-      "[float64, int64, int64]": "points-dropped"}),
-    ("default", 3, [r"set_default_dtype", r"x = torch.arange\(\d\).float\(\)", r"y = .*x", r"z = torch.(randn|rand|zeros|ones|eye|empty)\("],
-     ["[float32, float32, float64]", "[torch.float, float32, double]"],
-     {"[float32, float32, float32]": "default-ignored", "[float64, float64, float64]": "default-reaches-everything"}),
-    ("promotion", 1, [r"x = .*dtype=torch.float16", r"y = torch.arange"], ["float16", "torch.float16", "half"],
-     {"float64": "numpy-rules", "int64": "bits-decide", "float32": None}),
-    ("promotion", 2, [r"x = .*dtype=torch.float16", r"s = torch.tensor\(2, "
-    r"dtype=torch.float64\)", r"p = x \S s", r"q = x \S \d$"],
-     ["[float16, float16]"], {"[float64, float16]": "scalar-lifts"}),
+    (
+        "default",
+        1,
+        [r"x = torch.arange\(\d\)$", r"y = torch.zeros\(\d\)$"],
+        ["[int64, float32]", "[torch.int64, torch.float32]", "(long, torch.float)", "int64, float32"],
+        {"[int64, float64]": "float64-default", "[float32, float32]": "ints-made-float", "[int32, float32]": "int32"},
+    ),
+    (
+        "default",
+        2,
+        [
+            r"x = torch.\w+\(np.(zeros|ones|eye|linspace)\([\d, ]+\)\)$",
+            r"y = torch.arange\(\d\) [/*] [\d.]+$",
+            r"z = torch.(tensor|arange|randperm|randint)\([\d\[\], ]+\)$",
+        ],
+        ["[float64, float32, int64]"],
+        {
+            "[float32, float32, int64]": "numpy-made-float32",
+            "[float64, float64, int64]": "float64-default",
+            "[float64, int64, int64]": "points-dropped",
+        },
+    ),
+    (
+        "default",
+        3,
+        [
+            r"set_default_dtype",
+            r"x = torch.arange\(\d\).float\(\)",
+            r"y = .*x",
+            r"z = torch.(randn|rand|zeros|ones|eye|empty)\(",
+        ],
+        ["[float32, float32, float64]", "[torch.float, float32, double]"],
+        {"[float32, float32, float32]": "default-ignored", "[float64, float64, float64]": "default-reaches-everything"},
+    ),
+    (
+        "promotion",
+        1,
+        [r"x = .*dtype=torch.float16", r"y = torch.arange"],
+        ["float16", "torch.float16", "half"],
+        {"float64": "numpy-rules", "int64": "bits-decide", "float32": None},
+    ),
+    (
+        "promotion",
+        2,
+        [r"x = .*dtype=torch.float16", r"s = torch.tensor\(2, dtype=torch.float64\)", r"p = x \S s", r"q = x \S \d$"],
+        ["[float16, float16]"],
+        {"[float64, float16]": "scalar-lifts"},
+    ),
     ("promotion", 3, [r"x = .*arange", r"^x \+= \d\.5"], ["error", "raises"], {"[int64, int64]": None}),
-    ("promotion", 3, [r"x = .*torch.float16", r"y = .*dtype=torch.float64", r"^x \S= y", r"z = x \S y"], ["[float16, float64]"],
-     {"[float64, float64]": "in-place-promotes", "error": None}),
-    ("half", 2, [r"x = torch.tensor\(256.,.*bfloat16", r"y = torch.tensor\(1\.", r"^z.item\(\)"], ["256", "256.0", "tensor(256.)"],
-     {"257": "as-float32", "258": "halves-away", "inf": None}),
-    ("half", 2, [r"x = torch.tensor\(400", r"^\(x \* y\).item"], ["inf"], {"80000": "as-float32", "65504": "saturated"}),
+    (
+        "promotion",
+        3,
+        [r"x = .*torch.float16", r"y = .*dtype=torch.float64", r"^x \S= y", r"z = x \S y"],
+        ["[float16, float64]"],
+        {"[float64, float64]": "in-place-promotes", "error": None},
+    ),
+    (
+        "half",
+        2,
+        [r"x = torch.tensor\(256.,.*bfloat16", r"y = torch.tensor\(1\.", r"^z.item\(\)"],
+        ["256", "256.0", "tensor(256.)"],
+        {"257": "as-float32", "258": "halves-away", "inf": None},
+    ),
+    (
+        "half",
+        2,
+        [r"x = torch.tensor\(400", r"^\(x \* y\).item"],
+        ["inf"],
+        {"80000": "as-float32", "65504": "saturated"},
+    ),
     ("half", 3, [r"total = torch.tensor\(254\., dtype=torch.b"], ["256"], {"error": None}),
-    ("half", 3, [r"x = torch.tensor\(256\., dtype=torch.float16", r"^\[\(z - z\)"], ["[nan, inf]"], {"[0, 256]": "as-float32"}),
-    ("autocast", 1, [r"h = layer\(x\)$", r"z = [xy] \+ [xy]$", r"^\[h.dtype, z.dtype\]"], ["[bfloat16, float32]"],
-     {"[bfloat16, bfloat16]": "everything-low", "[float32, float32]": "cast-back", "[float16, float32]": None}),
-    ("autocast", 2, [r"h = layer\(x\)$", r"a = [xh] [+*-] [xh]$", r"b = F.mse_loss\(h", r"^\[h.dtype, a.dtype, "
-    r"b.dtype\]"],
-     ["[bfloat16, float32, float32]"],
-     {"[bfloat16, bfloat16, float32]": "low-wins", "[bfloat16, float32, bfloat16]": "losses-low"}),
-]  # fmt: skip
+    (
+        "half",
+        3,
+        [r"x = torch.tensor\(256\., dtype=torch.float16", r"^\[\(z - z\)"],
+        ["[nan, inf]"],
+        {"[0, 256]": "as-float32"},
+    ),
+    (
+        "autocast",
+        1,
+        [r"h = layer\(x\)$", r"z = [xy] \+ [xy]$", r"^\[h.dtype, z.dtype\]"],
+        ["[bfloat16, float32]"],
+        {"[bfloat16, bfloat16]": "everything-low", "[float32, float32]": "cast-back", "[float16, float32]": None},
+    ),
+    (
+        "autocast",
+        2,
+        [r"h = layer\(x\)$", r"a = [xh] [+*-] [xh]$", r"b = F.mse_loss\(h", r"^\[h.dtype, a.dtype, b.dtype\]"],
+        ["[bfloat16, float32, float32]"],
+        {"[bfloat16, bfloat16, float32]": "low-wins", "[bfloat16, float32, bfloat16]": "losses-low"},
+    ),
+]
 
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), PREDICTIONS)
@@ -76,19 +139,49 @@ def test_predictions(
 
 
 CHOICES = [
-    ("matmul-mismatch", 1, [r"a = torch.rand\(3, 3\)$", r"b = .*float64|b = .*double|b = .*np", r"c = a @ b$"],
-     "The last line raises", {"`c` has dtype float64": "promotes-float64"}),
-    ("matmul-mismatch", 1, [r"[abwx] = (torch.rand|torch.ones|torch.eye)\([3, ]+\)$", r"float64|double|np", r"c = . [+*-] .$"],
-     "`c` has dtype float64", {"The last line raises": "raises"}),
-    ("matmul-mismatch", 2, [r"layer = nn.Linear\(3, 3\)$", r"x = .*np.ones\(\(2, 3\)\)\)$", r"z = layer\(x\)$"],
-     "The last line raises", {"`z` has dtype float64": "promotes-float64", "`z` has dtype "
-     "float32": "promotes-float32"}),
-    ("device", 1, [r"x = torch.ones\(3, 3, device", r"y = ", r"a = (x \S s|s \S x)$", r"b = a.relu", r"c = torch.cat\(\[.*y"],
-     "Line 7 raises", {"Line 5 raises": "scalars-always-raise", "Every line runs": None}),
-    ("device", 2, [r"^y.to\(device\)$", r"a = (x [+*-] y|y [+*-] x)$"], "Line [56] raises", {"Every line runs": "to-in-place"}),
-    ("device", 3, [r"layer.to\(device\)", r"x = .*device=device", r"a = layer\(x\)\ny = .*device=device", r"c = .*y"],
-     "Every line runs", {"Line 5 raises": "layers-stay"}),
-]  # fmt: skip
+    (
+        "matmul-mismatch",
+        1,
+        [r"a = torch.rand\(3, 3\)$", r"b = .*float64|b = .*double|b = .*np", r"c = a @ b$"],
+        "The last line raises",
+        {"`c` has dtype float64": "promotes-float64"},
+    ),
+    (
+        "matmul-mismatch",
+        1,
+        [r"[abwx] = (torch.rand|torch.ones|torch.eye)\([3, ]+\)$", r"float64|double|np", r"c = . [+*-] .$"],
+        "`c` has dtype float64",
+        {"The last line raises": "raises"},
+    ),
+    (
+        "matmul-mismatch",
+        2,
+        [r"layer = nn.Linear\(3, 3\)$", r"x = .*np.ones\(\(2, 3\)\)\)$", r"z = layer\(x\)$"],
+        "The last line raises",
+        {"`z` has dtype float64": "promotes-float64", "`z` has dtype float32": "promotes-float32"},
+    ),
+    (
+        "device",
+        1,
+        [r"x = torch.ones\(3, 3, device", r"y = ", r"a = (x \S s|s \S x)$", r"b = a.relu", r"c = torch.cat\(\[.*y"],
+        "Line 7 raises",
+        {"Line 5 raises": "scalars-always-raise", "Every line runs": None},
+    ),
+    (
+        "device",
+        2,
+        [r"^y.to\(device\)$", r"a = (x [+*-] y|y [+*-] x)$"],
+        "Line [56] raises",
+        {"Every line runs": "to-in-place"},
+    ),
+    (
+        "device",
+        3,
+        [r"layer.to\(device\)", r"x = .*device=device", r"a = layer\(x\)\ny = .*device=device", r"c = .*y"],
+        "Every line runs",
+        {"Line 5 raises": "layers-stay"},
+    ),
+]
 
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), CHOICES)
