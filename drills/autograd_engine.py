@@ -58,7 +58,7 @@ def _graphs(op, count, positive):
     for case, signs in {"": (1, 1, 1), " (-, +)": (-1, 1, -1), " (+, -)": (1, -1, 1)}.items():
         if positive and case:
             break
-        xs, zs, below = (_leaves(*signs[: max(count, 2)]) for _ in range(3))
+        xs, zs, ws, below = (_leaves(*signs[: max(count, 2)]) for _ in range(4))
         one, end, y = *_leaves(*signs[:2]), op(*xs[:count])
         above = op(*[_times(x, x) for x in below[:count]])
         twice = _times(_times(op(*zs[-count:]), zs[-1]), op(*zs[::-1][-count:]))
@@ -67,6 +67,7 @@ def _graphs(op, count, positive):
         found["on top of other nodes" + case] = _ran(above, below)
         found["its result used twice" + case] = _ran(_times(_times(y, end), y), [*xs, end])
         found["its inputs used twice" + case] = _ran(twice, zs)
+        found["its inputs used by two alike" + case] = _ran(_times(op(*ws[-count:]), op(*ws[-count:])), ws)
     return found
 """
 BECAUSE = {
