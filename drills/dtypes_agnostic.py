@@ -208,5 +208,5 @@ def device_fix(rng: Rng) -> FixLine:
         hints=[bug.hint, f"Look at line {number}: on which device is what it makes, or should be?"],
         why="`Module.to` moves parameters and buffers, in place; `Tensor.to` returns a tensor, which has to be kept. A "
         "plain attribute or list does not move with its module. What is made in forward goes where its input is: "
-        "`device=x.device`, or a *_like. A 0-d tensor may stay on the CPU. Hard-coded devices work on one machine.",
+        "`device=x.device`, or a `*_like`. A 0-d tensor may stay on the CPU. Hard-coded devices work on one machine.",
     )

@@ -100,7 +100,7 @@ RULES = {
     "points-dropped": "Where one number has a point, or there is a division, the tensor is floating-point.",
     "cast-ignored": "The dtype that is asked for decides: float() is float32, double() and Python's float are float64, "
     "long() and int are int64.",
-    "like-forgets": "*_like, new_* and clone take the dtype of the tensor that they come from, not the default.",
+    "like-forgets": "`*_like`, `new_*` and clone take the dtype of the tensor that they come from, not the default.",
     "int32": "Whole numbers are int64 in torch.",
     "bool-as-int": "A comparison, and True and False, give bool.",
     "counts-are-float": "Indices, and sums of bools or whole numbers, are int64.",
@@ -192,7 +192,7 @@ def default(rng: Rng) -> PredictValue:
         ],
         why="`torch.get_default_dtype()` is float32 until `set_default_dtype` changes it. It is for Python's numbers "
         "with a point, and for zeros, ones, randn, linspace and layers. Whole numbers give int64, comparisons bool. "
-        "NumPy's default is float64, and from_numpy, as_tensor and torch.tensor keep the dtype of an array. *_like "
-        "and new_* keep that of a tensor.",
+        "NumPy's default is float64, and from_numpy, as_tensor and torch.tensor keep the dtype of an array. `*_like` "
+        "and `new_*` keep that of a tensor.",
         wrong=mistaken(seen(""), [(rule, seen(rule), because) for rule, because in rules.items()]),
     )

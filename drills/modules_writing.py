@@ -306,7 +306,7 @@ def write_module(rng: Rng) -> WriteCode:
         setup=SETUP,
         shown_setup="",
         hints=[
-            "`__init__` begins with super().__init__(), and makes everything that is held. forward only uses it.",
+            "`__init__` begins with `super().__init__()`, and makes everything that is held. forward only uses it.",
             (
                 "Layers, nn.Parameter(…) and register_buffer(name, …) are registered; several layers need "
                 "nn.ModuleList or "

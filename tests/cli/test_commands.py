@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
 COMMANDS = ["today", "practice", "drills", "drills check", "show", "grade", "stats", "export"]
-COMMANDS += ["config", "doctor", "completion"]
+COMMANDS += ["daily", "placement", "undo", "config", "doctor", "completion"]
 SHOWN = {
     *("drill", "track", "title", "seed", "level", "kind", "prompt", "code", "ask", "tensors", "sizes", "output"),
     *("lines", "choices", "signature", "hints"),

@@ -24,8 +24,6 @@ from tensordrill.store.migration import HEAD
 if TYPE_CHECKING:
     from tests.cli.conftest import Run, Sit
 
-NOT_YET = {probe.name for probe in PROBES if not probe.offered}
-
 
 def looked(findings: Iterator[doctor.Finding]) -> dict[str, doctor.Finding]:
     return {finding.name: finding for finding in findings}
@@ -59,7 +57,7 @@ def test_a_sound_installation(run: "Run", sit: "Sit") -> None:
     assert "judges on the CPU" in found["device"]["text"]
     assert " ms " in found["round trip"]["text"]
     marks = {each["name"]: each["mark"] for each in told["findings"] if each["section"] == "protection"}
-    assert marks == {probe.name: "note" if probe.name in NOT_YET else "ok" for probe in PROBES}
+    assert marks == {probe.name: "ok" for probe in PROBES}
 
 
 def test_it_changes_nothing_where_there_is_nothing(home: Path) -> None:

@@ -42,7 +42,7 @@ def at(catalog: Catalog, judge: Judge, monkeypatch: pytest.MonkeyPatch) -> Itera
     few = some(catalog)
 
     class Lent(Judge):
-        def __init__(self) -> None:
+        def __init__(self, *_: object, **__: object) -> None:
             self.__dict__ = judge.__dict__
 
         def stop(self) -> None:

@@ -35,6 +35,7 @@ def test_answers_fit_on_an_envelope(catalog: Catalog, judge: Judge, name: str) -
         code = puzzle.face.code
         assert len(typed) <= MOST_NUMBERS, code
         largest = 99 if drill.track == "autograd" else 999  # a merged axis has the product of its sizes
+        largest = 2**18 if name == "dtypes.half" else largest  # where it rounds and overflows is the point
         assert all(abs(number) <= largest for number in typed if math.isfinite(number)), (code, typed)
         if name not in EIGHTHS:
             finite = [number for number in typed if math.isfinite(number)]
