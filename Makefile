@@ -15,7 +15,7 @@ today: $(VENV)/installed  ## Install, and do today's review
 install: $(VENV)/installed  ## Install into .venv
 
 test: $(VENV)/dev  ## Run the tests
-	$(BIN)/pytest -n $(JOBS) --dist worksteal
+	$(BIN)/pytest -n $(JOBS) --dist worksteal -m 'not slow'
 
 check: lint format types imports test  ## Lint, format, types, import contracts and tests
 
@@ -34,7 +34,8 @@ imports: $(VENV)/dev
 names: $(VENV)/dev  ## Write anew the names that answers are completed to
 	$(BIN)/python -W ignore -m tensordrill.judge.names > src/tensordrill/ui/names.txt
 
-certify: $(VENV)/dev  ## The long certification: every drill over 1,000 seeds
+certify: $(VENV)/dev  ## The long certification: every drill over 1,000 seeds, and the slow tests
+	$(BIN)/pytest -n $(JOBS) -m slow
 	$(BIN)/tensordrill drills check --seeds 1000 --jobs $(JOBS)
 
 bench: $(VENV)/dev  ## Measure, each figure beside a peer or a floor of the same run
