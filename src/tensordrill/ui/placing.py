@@ -12,6 +12,7 @@ from tensordrill.app.sitting import Asked
 from tensordrill.errors import UsageError
 from tensordrill.schedule.placement import A_DAY, MOST_PUZZLES
 from tensordrill.ui import rendering
+from tensordrill.ui.review import judging
 from tensordrill.ui.screen import Question, Screen, command_of
 
 COMMANDS = {":skip": "I do not know", ":quit": "leave; the answers are kept"}
@@ -121,10 +122,7 @@ class _Loop:
                 self._say(Text(f"The commands are {', '.join(COMMANDS)}."))
 
     def _answer(self, text: str) -> None:
-        loading = self.placing.sitting.judge_is_loading and self.placing.sitting.slip(text) is None
-        if loading and not self.screen.edits:
-            self._say(Text("torch is still loading; a moment…", style="dim"))
-        with self.screen.waiting("torch is still loading…" if loading else "running it…"):
+        with judging(self.placing.sitting, self.screen, text):
             answered = self.placing.answer(text)
         if answered.verdict.correct:
             self._say(Text("Right.", style="right"))

@@ -1,6 +1,7 @@
 """The loop of a session: puzzle, answer, feedback, next."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import date
 
 from rich.console import RenderableType
@@ -46,6 +47,14 @@ def run(sitting: Sitting, screen: Screen, today: date, welcome: Callable[[], Non
                 loop.pause()
     except (EOFError, Quit):
         screen.console.print()
+
+
+def judging(sitting: Sitting, screen: Screen, text: str) -> AbstractContextManager[None]:
+    """While an answer is judged: says so where torch is still loading, and after a moment in any case."""
+    loading = sitting.judge_is_loading and sitting.slip(text) is None
+    if loading and not screen.edits:
+        screen.console.print(Text("torch is still loading; a moment…", style="dim"))
+    return screen.waiting("torch is still loading…" if loading else "running it…")
 
 
 class _Loop:
@@ -125,10 +134,7 @@ class _Loop:
                     self.screen.console.print(Text(answered.command), soft_wrap=True)  # one line, to be copied
 
     def _answer(self, text: str) -> None:
-        loading = self.sitting.judge_is_loading and self.sitting.slip(text) is None
-        if loading and not self.screen.edits:
-            self._say(Text("torch is still loading; a moment…", style="dim"))
-        with self.screen.waiting("torch is still loading…" if loading else "running it…"):
+        with judging(self.sitting, self.screen, text):
             answered = self.sitting.answer(text)
         predicted = self._asked().puzzle.predicts
         self._say(rendering.verdict_on(answered, self.today, predicted=predicted, plain=self.plain))
