@@ -34,8 +34,9 @@ imports: $(VENV)/dev
 names: $(VENV)/dev  ## Write anew the names that answers are completed to
 	$(BIN)/python -W ignore -m tensordrill.judge.names > src/tensordrill/ui/names.txt
 
-certify: $(VENV)/dev  ## The long certification: every drill over 1,000 seeds, and the slow tests
+certify: $(VENV)/dev  ## The long certification: every drill over 1,000 seeds, the slow tests, fresh random examples
 	$(BIN)/pytest -n $(JOBS) -m slow
+	$(BIN)/pytest -n $(JOBS) --hypothesis-profile random tests/property tests/unit
 	$(BIN)/tensordrill drills check --seeds 1000 --jobs $(JOBS)
 
 bench: $(VENV)/dev  ## Measure, each figure beside a peer or a floor of the same run

@@ -185,7 +185,7 @@ def unstretched(rng: Rng) -> PredictValue:
     return gradient("x", lines, wrong)
 
 
-@drill(levels=3, structures=(25, 110, 90))
+@drill(levels=3, arena="0.4", structures=(25, 110, 90))
 def broadcast(rng: Rng) -> PredictValue:
     """Gradient of a broadcast operand."""
     share = rng.integer(1, 10)

@@ -240,7 +240,7 @@ def network(rng: Rng) -> PredictValue:
     return chain(start, tensors, links, weights, guided=False)
 
 
-@drill(levels=3, lesson="Autograd", structures=(50, 400, 300))
+@drill(levels=3, lesson="Autograd", arena="0.4", structures=(50, 400, 300))
 def scalar_chain(rng: Rng) -> PredictValue:
     """The chain rule along a chain of numbers."""
     return network(rng) if rng.level == THIRD else plain_chain(rng)

@@ -165,7 +165,7 @@ SCENES: tuple[tuple[Callable[[Rng, Tape], Cutting], ...], ...] = (
 )
 
 
-@drill(after=["autograd.fan-out"], levels=3, lesson="Autograd", structures=(40, 400, 250))
+@drill(after=["autograd.fan-out"], levels=3, lesson="Autograd", arena="0.4", structures=(40, 400, 250))
 def detach(rng: Rng) -> PredictValue:
     """Where detach cuts the graph."""
     scene = rng.pick(SCENES[rng.level - 1])

@@ -384,7 +384,7 @@ def all_operations(rng: Rng) -> WriteCode:
     )
 
 
-@drill(after=["autograd.fan-out"], levels=3, lesson="Autograd", structures=(20, 65, 700))
+@drill(after=["autograd.fan-out"], levels=3, lesson="Autograd", arena="0.4", structures=(20, 65, 700))
 def micrograd(rng: Rng) -> WriteCode:
     """The backward pass of a scalar autograd engine."""
     match rng.level:

@@ -203,7 +203,7 @@ def no_grad_question(rng: Rng) -> tuple[list[Line], list[str], int]:
     return lines, [name for name in names if name in picked], at
 
 
-@drill(after=["autograd.detach"], levels=3, lesson="Autograd", structures=(400, 500, 500))
+@drill(after=["autograd.detach"], levels=3, lesson="Autograd", arena="0.4", structures=(400, 500, 500))
 def no_grad(rng: Rng) -> PredictValue:
     """What no_grad and inference_mode leave untracked."""
 

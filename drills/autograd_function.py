@@ -301,7 +301,7 @@ def words(text: str) -> list[str]:
     return re.findall(r"\w+", text)
 
 
-@drill(after=["autograd.write-backward"], levels=3, structures=(80, 120, 350))
+@drill(after=["autograd.write-backward"], levels=3, arena="0.4", structures=(80, 120, 350))
 def custom_function(rng: Rng) -> FixLine:
     """One line that breaks an autograd.Function."""
     step = rng.pick(STEPS)

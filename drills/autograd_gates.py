@@ -303,7 +303,7 @@ def passage(rng: Rng, openings: Sequence[Callable[[Rng, Node], Opening]]) -> Pas
     return Passage(tape, x, gates, finish, loss)
 
 
-@drill(after=["autograd.fan-out"], levels=3, structures=(400, 500, 500))
+@drill(after=["autograd.fan-out"], levels=3, arena="0.4", structures=(400, 500, 500))
 def index_max_relu(rng: Rng) -> PredictValue:
     """Gradients through indexing, max, relu and where."""
     openings = rng.pick(OPENINGS[rng.level - 1])

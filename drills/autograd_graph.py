@@ -168,7 +168,7 @@ def two_steps(rng: Rng, tensors: Mapping[str, int], owned: Sequence[str]) -> lis
     return [steps[0], *([back(rng, tensors)] if rng.chance(0.3) else []), middle, steps[1]]
 
 
-@drill(after=["autograd.fan-out"], levels=3, lesson="Autograd", structures=(300, 300, 400))
+@drill(after=["autograd.fan-out"], levels=3, lesson="Autograd", arena="0.4", structures=(300, 300, 400))
 def accumulate(rng: Rng) -> PredictValue:
     """Gradients add up until they are cleared."""
     names = rng.pick([("w", "b"), ("a", "c")]) if rng.level == THIRD else (rng.pick("xwa"),)

@@ -366,7 +366,7 @@ HINTS: Mapping[Ask, str] = {
 }
 
 
-@drill(after=["autograd.jacobian"], levels=3, structures=(600, 750, 750))
+@drill(after=["autograd.jacobian"], levels=3, arena="0.4", structures=(600, 750, 750))
 def hessian(rng: Rng) -> PredictValue:
     """Second derivatives with create_graph."""
     puzzle, good = posed(rng)

@@ -265,7 +265,7 @@ def runs_to(numbers: Numbers) -> Choice:
     return Choice(f"Everything runs, and `x.grad` is {floats(value)}", holds=f"x.grad.tolist() == {value}")
 
 
-@drill(after=["autograd.leaf", "autograd.graph-freed"], levels=3, structures=(300, 500, 450))
+@drill(after=["autograd.leaf", "autograd.graph-freed"], levels=3, arena="0.4", structures=(300, 500, 450))
 def inplace(rng: Rng) -> Choose:
     """Which writes in place break the backward pass."""
     place = rng.pick(PLACES[rng.level - 1])

@@ -481,7 +481,7 @@ def hint(question: Question) -> str:
 FORMS: dict[int, Sequence[Callable[[Rng], Function]]] = {1: (by_entry, one_step), 2: (two_steps,), 3: (three_steps,)}
 
 
-@drill(after=["autograd.non-scalar"], levels=3, structures=(750, 900, 950))
+@drill(after=["autograd.non-scalar"], levels=3, arena="0.4", structures=(750, 900, 950))
 def jacobian(rng: Rng) -> PredictValue:
     """Rows, columns and products of a Jacobian."""
     puzzle, good = posed(rng, rng.pick(FORMS[rng.level])(rng))

@@ -165,7 +165,7 @@ def of_a_model(rng: Rng) -> Question:
     return Question(lines, items, [item.asked.format(n=name) for item, name in zip(items, names, strict=True)], False)
 
 
-@drill(after=["autograd.no-grad"], levels=3, lesson="Autograd", structures=(400, 500, 500))
+@drill(after=["autograd.no-grad"], levels=3, lesson="Autograd", arena="0.4", structures=(400, 500, 500))
 def graph_kept(rng: Rng) -> PredictValue:
     """What you store, and the graph that it keeps alive."""
     scene = [of_one_loss, of_a_loop, of_a_model][rng.level - 1]

@@ -248,7 +248,7 @@ def scene(rng: Rng, *, fails: bool) -> Scene:
     return Scene(acts, [(name, rng.pick(PROPERTIES) if mixed else asked) for name in names], fault)
 
 
-@drill(after=["autograd.accumulate"], levels=3, lesson="Autograd", structures=(400, 500, 500))
+@drill(after=["autograd.accumulate"], levels=3, lesson="Autograd", arena="0.4", structures=(400, 500, 500))
 def leaf(rng: Rng) -> PredictValue:
     """Leaves, and who keeps a gradient."""
     fails = rng.chance(0.36)

@@ -344,7 +344,7 @@ def composed(rng: Rng) -> Pass:
     )
 
 
-@drill(after=["autograd.jacobian"], levels=3, structures=(38, 85, 700))
+@drill(after=["autograd.jacobian"], levels=3, arena="0.4", structures=(38, 85, 700))
 def jacobian_pattern(rng: Rng) -> WriteExpression:
     """A Jacobian as an expression in its indices."""
     core = rng.pick(SUMS)

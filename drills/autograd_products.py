@@ -181,7 +181,7 @@ NAMES = (("W", "x", "y"), ("W", "h", "z"), ("A", "v", "y"), ("M", "q", "s"))
 VECTOR_LOSSES = (("sum",), ("weighted", "dot", "entry", "factor"), ("square", "error", "relu", "layer", "weighted"))
 
 
-@drill(after=["autograd.scalar-chain"], levels=3, lesson="Autograd", structures=(40, 300, 300))
+@drill(after=["autograd.scalar-chain"], levels=3, lesson="Autograd", arena="0.4", structures=(40, 300, 300))
 def matvec(rng: Rng) -> PredictValue:
     """Gradients of a matrix times a vector."""
     w, x, y = NAMES[0] if rng.level == 1 else rng.pick(NAMES)
@@ -306,7 +306,7 @@ MATRIX_LOSSES = (
 )
 
 
-@drill(after=["autograd.matvec"], levels=3, structures=(60, 500, 500))
+@drill(after=["autograd.matvec"], levels=3, arena="0.4", structures=(60, 500, 500))
 def matmul(rng: Rng) -> PredictValue:
     """Gradients of a matrix product."""
     names = TRIPLES[0] if rng.level == 1 else rng.pick(TRIPLES)

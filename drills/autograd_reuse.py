@@ -199,7 +199,7 @@ SCENES: tuple[tuple[Callable[[Rng], Walks], ...], ...] = (
 ORDINALS = ("first", "second", "third")
 
 
-@drill(after=["autograd.accumulate"], levels=3, lesson="Autograd", structures=(100, 400, 300))
+@drill(after=["autograd.accumulate"], levels=3, lesson="Autograd", arena="0.4", structures=(100, 400, 300))
 def graph_freed(rng: Rng) -> Choose:
     """Which second backward pass finds its graph gone."""
     scene = rng.pick(SCENES[rng.level - 1])

@@ -266,7 +266,7 @@ KINDS: tuple[tuple[Callable[[Rng], Question], ...], ...] = (
 )
 
 
-@drill(after=["autograd.index-max-relu"], levels=3, structures=(16, 50, 60))
+@drill(after=["autograd.index-max-relu"], levels=3, arena="0.4", structures=(16, 50, 60))
 def softmax(rng: Rng) -> PredictValue:
     """Gradients of softmax and cross-entropy."""
     question = batch(rng) if rng.level > 1 and rng.chance(0.3) else rng.pick(KINDS[rng.level - 1])(rng)

@@ -477,7 +477,7 @@ def conditional(rng: Rng, conditions: Sequence[str], *, forward: bool) -> WriteC
     return puzzle(form, listed(Walk(form, several, inner, detached, trainable, forward)))
 
 
-@drill(after=["autograd.micrograd"], levels=3, structures=(18, 24, 60))
+@drill(after=["autograd.micrograd"], levels=3, arena="0.4", structures=(18, 24, 60))
 def topological(rng: Rng) -> WriteCode:
     """The order of a backward pass through a graph."""
     form, forward = rng.pick(FORMS), rng.chance(0.3)

@@ -288,7 +288,7 @@ def three_operands(rng: Rng) -> WriteCode:
     return operands([*forward, f"return {fill(outside, **ends)}"], lines, gradients, slips, TRIPLED)
 
 
-@drill(after=["autograd.broadcast"], levels=3, structures=(45, 10, 150))
+@drill(after=["autograd.broadcast"], levels=3, arena="0.4", structures=(45, 10, 150))
 def unbroadcast(rng: Rng) -> WriteCode:
     """A gradient summed back to the shape of an operand."""
     match rng.level:

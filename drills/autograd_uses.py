@@ -162,7 +162,7 @@ def fan_beliefs(x: Node, loss: Node, row: int | None) -> Iterator[Belief]:
     yield Belief("averaged", nested(share, shape), "What the uses send back is added up, not averaged.")
 
 
-@drill(after=["autograd.scalar-chain"], levels=3, structures=(150, 500, 500))
+@drill(after=["autograd.scalar-chain"], levels=3, arena="0.4", structures=(150, 500, 500))
 def fan_out(rng: Rng) -> PredictValue:
     """A tensor that is used more than once."""
     scene = rng.pick([[two_uses], [vector_uses], [residual, residual, shared, with_itself]][rng.level - 1])

@@ -157,7 +157,7 @@ ENDINGS = (
 )
 
 
-@drill(after=["autograd.matvec"], levels=3, structures=(200, 300, 400))
+@drill(after=["autograd.matvec"], levels=3, arena="0.4", structures=(200, 300, 400))
 def non_scalar(rng: Rng) -> PredictValue:
     """A vector that backward() starts from."""
     kind = rng.pick(ENDINGS[rng.level - 1])

@@ -262,7 +262,7 @@ def class_of(task: Task, length: str, item: str) -> str:
     )
 
 
-@drill(after=["data.batches"], levels=3, lesson="DataLoaders", structures=(11, 11, 13))
+@drill(after=["data.batches"], levels=3, lesson="DataLoaders", arena="0.2", structures=(11, 11, 13))
 def dataset(rng: Rng) -> WriteCode:
     """A dataset of one's own."""
     task = rng.pick(TASKS[rng.level - 1])(rng)

@@ -285,7 +285,7 @@ def fits(question: Question) -> bool:
     return 0 < len(numbers) <= 6 and len(predicted(question.right, question.beliefs)) > 1  # noqa: PLR2004
 
 
-@drill(levels=3, lesson="DataLoaders", structures=(11, 80, 50))
+@drill(levels=3, lesson="DataLoaders", arena="0.2", structures=(11, 80, 50))
 def batches(rng: Rng) -> PredictValue:
     """How many batches, and of what size."""
     kind = rng.pick(KINDS[rng.level - 1])

@@ -218,7 +218,7 @@ NAMES = {
 }
 
 
-@drill(after=["data.batches"], levels=3, lesson="DataLoaders", structures=(750, 850, 750))
+@drill(after=["data.batches"], levels=3, lesson="DataLoaders", arena="0.2", structures=(750, 850, 750))
 def shuffle(rng: Rng) -> Choose:
     """The order of the examples, epoch after epoch."""
     if rng.level == COMPOSED and rng.chance(0.15):

@@ -242,7 +242,7 @@ def tensors(rng: Rng) -> PredictShape:
     return asked(rng, lines, f"{whole}[{at}]", right_shape(field, size), found)
 
 
-@drill(after=["data.batches"], levels=3, lesson="DataLoaders", structures=(80, 450, 210))
+@drill(after=["data.batches"], levels=3, lesson="DataLoaders", arena="0.2", structures=(80, 450, 210))
 def batch_shapes(rng: Rng) -> PredictShape:
     """Shapes of what a DataLoader yields."""
     if rng.level < COMPOSED:

@@ -172,7 +172,9 @@ def script(rng: Rng, model: str) -> dict[str, str]:
     return lines
 
 
-@drill(after=["dtypes.device", "modules.registration"], levels=3, lesson="Tensors", structures=(60, 300, 400))
+@drill(
+    after=["dtypes.device", "modules.registration"], levels=3, lesson="Tensors", arena="0.2", structures=(60, 300, 400)
+)
 def device_fix(rng: Rng) -> FixLine:
     """One line that ties a program to a device."""
     lines = script(rng, "nn.Linear(3, 3)" if rng.level == 1 else "Net()")

@@ -184,7 +184,9 @@ def as_lines(steps: Sequence[Step]) -> list[str]:
 SCENES = ((few,), (forward,), (casting, leaving, turned_off, forward))
 
 
-@drill(after=["dtypes.matmul-mismatch", "dtypes.half"], levels=3, lesson="Tensors", structures=(100, 500, 800))
+@drill(
+    after=["dtypes.matmul-mismatch", "dtypes.half"], levels=3, lesson="Tensors", arena="0.3", structures=(100, 500, 800)
+)
 def autocast(rng: Rng) -> PredictValue:
     """What autocast computes in 16 bits."""
     scene = rng.pick(SCENES[rng.level - 1])

@@ -154,7 +154,7 @@ def drawn(rng: Rng) -> list[Made]:
     return [first, *rng.shuffled([like, last])]
 
 
-@drill(levels=3, lesson="Tensors", structures=(200, 900, 900))
+@drill(levels=3, lesson="Tensors", arena="0.0", structures=(200, 900, 900))
 def default(rng: Rng) -> PredictValue:
     """The dtype that a tensor gets when it is made."""
     made = drawn(rng)

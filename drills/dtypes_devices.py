@@ -187,7 +187,7 @@ def tells(steps: Sequence[Step]) -> bool:
     return any(run(steps, rule) != right for rule in RULES)
 
 
-@drill(after=["dtypes.default"], levels=3, lesson="Tensors", structures=(100, 400, 700))
+@drill(after=["dtypes.default"], levels=3, lesson="Tensors", arena="0.2", structures=(100, 400, 700))
 def device(rng: Rng) -> Choose:
     """Which line mixes devices."""
     scene = rng.pick(SCENES[rng.level - 1])

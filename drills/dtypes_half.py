@@ -209,7 +209,7 @@ FACTS = {
 SCENES = ((stored, cast), (added, multiplied, cast), (ordered, looped, late, overflowed))
 
 
-@drill(after=["dtypes.default"], levels=3, lesson="Tensors", structures=(10, 20, 25))
+@drill(after=["dtypes.default"], levels=3, lesson="Tensors", arena="0.3", structures=(10, 20, 25))
 def half(rng: Rng) -> PredictValue:
     """What float16 and bfloat16 make of a number."""
     scene = rng.pick(SCENES[rng.level - 1])

@@ -181,7 +181,7 @@ def several_lines(rng: Rng) -> Question:
     return Question(program, claims, claims[fails].choice.text if fails >= 0 else claims[3].choice.text)
 
 
-@drill(after=["dtypes.promotion"], levels=3, structures=(300, 500, 800))
+@drill(after=["dtypes.promotion"], levels=3, arena="0.0", structures=(300, 500, 800))
 def matmul_mismatch(rng: Rng) -> Choose:
     """What promotes, and what raises where dtypes differ."""
     it = (one_operation, one_layer, several_lines)[rng.level - 1](rng)

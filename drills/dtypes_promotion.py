@@ -205,7 +205,7 @@ def allowed(step: Step) -> list[Edit]:
     return [Edit(rule, step.text, line, RULES[rule]) for rule, line in after.items()]
 
 
-@drill(after=["dtypes.default"], levels=3, structures=(100, 500, 700))
+@drill(after=["dtypes.default"], levels=3, arena="0.0", structures=(100, 500, 700))
 def promotion(rng: Rng) -> PredictValue:
     """The dtype of an operation between two."""
     if rng.level == 1:

@@ -240,7 +240,7 @@ def posed(prompt: str, task: Pattern, *first: Variant, axes_told: bool) -> Write
     return replace(puzzle, axes_told=axes_told)
 
 
-@drill(after=["einops.split"], levels=3, lesson="Einops and einsum", structures=(28, 28, 150))
+@drill(after=["einops.split"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(28, 28, 150))
 def split_heads(rng: Rng) -> WritePattern:
     """Split d_model into heads, and merge them back."""
     told = rng.level > 1

@@ -110,7 +110,7 @@ def chained_steps(rng: Rng, rank: int) -> tuple[str, list[Order]]:
     return "out = x" + "".join([code for code, _ in made]), [order for _, order in made]
 
 
-@drill(levels=3, lesson="Einops and einsum", structures=(75, 95, 100))
+@drill(levels=3, lesson="Einops and einsum", arena="0.0", structures=(75, 95, 100))
 def permute(rng: Rng) -> WritePattern:
     """Axes in another order."""
     topic, pool = rng.pick(SCENES)
@@ -205,7 +205,7 @@ MERGES = (
 )
 
 
-@drill(after=["einops.permute"], levels=3, structures=(45, 110, 450))
+@drill(after=["einops.permute"], levels=3, arena="0.0", structures=(45, 110, 450))
 def flatten(rng: Rng) -> WritePattern:
     """Axes merged into one."""
     topic, pool = rng.pick(SCENES)
@@ -331,7 +331,7 @@ def split_mistakes(task: Pattern) -> Iterator[Variant]:
     yield from order_variants(task)
 
 
-@drill(after=["einops.flatten"], levels=3, lesson="Einops and einsum", structures=(140, 260, 650))
+@drill(after=["einops.flatten"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(140, 260, 650))
 def split(rng: Rng) -> WritePattern:
     """One axis split into several."""
     twice = rng.level == THIRD and rng.chance(0.6)

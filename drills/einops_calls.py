@@ -175,7 +175,7 @@ def chain(rng: Rng) -> tuple[str, str, Call]:
     return f"{program}\ny = {call.text()}", "y", second
 
 
-@drill(after=["einops.split"], levels=3, structures=(230, 550, 900))
+@drill(after=["einops.split"], levels=3, arena="0.0", structures=(230, 550, 900))
 def output_shape(rng: Rng) -> PredictShape:
     """The shape of what a call returns."""
     while True:
@@ -258,7 +258,7 @@ def as_new_axes(rng: Rng, it: Captured, free: str, rest: str) -> tuple[Call, Map
     return Call("repeat", ((rest,), (free,)), right, sizes, ()), {**sizes, **it.shifted}
 
 
-@drill(after=["einops.split"], levels=3, structures=(45, 600, 550))
+@drill(after=["einops.split"], levels=3, arena="0.0", structures=(45, 600, 550))
 def parse_shape(rng: Rng) -> PredictShape:
     """Sizes taken from another tensor with parse_shape."""
     names = iter(rng.shuffled(NAMES))
@@ -449,7 +449,7 @@ def faulty_call(rng: Rng) -> tuple[str, Call, str]:
             return program, made, fault
 
 
-@drill(after=["einops.output-shape"], levels=3, structures=(850, 900, 900))
+@drill(after=["einops.output-shape"], levels=3, arena="0.0", structures=(850, 900, 900))
 def invalid(rng: Rng) -> Choose:
     """Whether a pattern raises, and why."""
     program, call, fault = lesson_call(rng) if rng.level == 1 and rng.chance(0.15) else faulty_call(rng)

@@ -174,7 +174,7 @@ def split_variants(it: Pattern) -> Iterator[Variant]:
 RULED_OUT = ("einops", "rearrange", "reduce", "repeat", "einsum", "pack", "unpack")
 
 
-@drill(after=["einops.split"], levels=3, structures=(85, 360, 720))
+@drill(after=["einops.split"], levels=3, arena="0.0", structures=(85, 360, 720))
 def to_torch(rng: Rng) -> WriteExpression:
     """A pattern as view, permute and reshape."""
     splits = (rng.integer(0, 1), 1, rng.integer(1, 2))[rng.level - 1]
@@ -463,7 +463,7 @@ def code_mistakes(it: Code) -> Iterator[Variant]:
     yield from order_variants(task)
 
 
-@drill(after=["einops.split"], levels=3, structures=(460, 510, 720))
+@drill(after=["einops.split"], levels=3, arena="0.0", structures=(460, 510, 720))
 def from_torch(rng: Rng) -> WritePattern:
     """Torch code as one pattern."""
     stepwise = rng.level == THIRD or (rng.level == SECOND and rng.chance())

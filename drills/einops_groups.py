@@ -210,7 +210,7 @@ def mistakes(it: Groups, whole: Callable[[Turned], str], what: str) -> Iterator[
         )
 
 
-@drill(after=["einops.reduce", "einops.repeat"], levels=3, structures=(90, 190, 130))
+@drill(after=["einops.reduce", "einops.repeat"], levels=3, arena="0.0", structures=(90, 190, 130))
 def group_normalise(rng: Rng) -> WriteExpression:
     """Groups along one axis, centred or scaled."""
     if rng.level == THIRD:

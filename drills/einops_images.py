@@ -141,7 +141,7 @@ def posed(task: Pattern, prompt: str, grid: tuple[str, str]) -> WritePattern:
     return task.posed(prompt, [*tiles, *brackets, *order_variants(task), *input_variants(task)], HINTS, WHY)
 
 
-@drill(after=["einops.patchify"], levels=3, structures=(75, 125, 480))
+@drill(after=["einops.patchify"], levels=3, arena="0.0", structures=(75, 125, 480))
 def image_grid(rng: Rng) -> WritePattern:
     """A batch of images on one sheet, in rows and columns."""
     if rng.level == SECOND and rng.chance(0.4):

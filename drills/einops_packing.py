@@ -301,7 +301,7 @@ WHY = (
 )
 
 
-@drill(after=["einops.flatten"], levels=3, structures=(170, 580, 780))
+@drill(after=["einops.flatten"], levels=3, arena="0.0", structures=(170, 580, 780))
 def pack(rng: Rng) -> PredictShape:
     """Tensors of different ranks packed into one, and unpacked."""
     it = packing(rng)

@@ -313,13 +313,13 @@ def patch_puzzle(rng: Rng, why: str, *, back: bool) -> WritePattern:
             return told(rng, WINDOWS, why, back=back)
 
 
-@drill(after=["einops.split"], levels=3, structures=(105, 105, 260))
+@drill(after=["einops.split"], levels=3, arena="0.0", structures=(105, 105, 260))
 def patchify(rng: Rng) -> WritePattern:
     """Images cut into patches."""
     return patch_puzzle(rng, PATCHIFY, back=False)
 
 
-@drill(after=["einops.patchify"], levels=3, structures=(170, 180, 420))
+@drill(after=["einops.patchify"], levels=3, arena="0.0", structures=(170, 180, 420))
 def unpatchify(rng: Rng) -> WritePattern:
     """Patches put together to images."""
     return patch_puzzle(rng, UNPATCHIFY, back=True)
@@ -355,7 +355,7 @@ def slices(rng: Rng) -> tuple[Pattern, str]:
     return Pattern.named(layout, result, made, given={"p1": p1, "p2": p2}, fixed=FIXED), f"y = {code}"
 
 
-@drill(after=["einops.patchify"], levels=3, structures=(72, 72, 300))
+@drill(after=["einops.patchify"], levels=3, arena="0.0", structures=(72, 72, 300))
 def space_to_depth(rng: Rng) -> WritePattern:
     """Blocks of pixels folded into channels, and back."""
     back = rng.chance(0.35)

@@ -127,7 +127,7 @@ def result_of(rng: Rng, kept: list[str]) -> tuple[Side, dict[Axis, str]]:
     return (*plain(kept[:at]), bracket, *plain(kept[at + 2 :])), {bracket: "merged"}
 
 
-@drill(after=["einops.permute"], levels=3, lesson="Einops and einsum", structures=(75, 300, 550))
+@drill(after=["einops.permute"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(75, 300, 550))
 def reduce(rng: Rng) -> WritePattern:
     """Axes reduced to a mean, a sum or an extreme."""
     topic, pool = rng.pick(SCENES)
@@ -259,7 +259,7 @@ def pooling_code(rng: Rng, names: Sequence[str], axis: str, count: int, how: str
     )[way - 1], (block, place) if way < THIRD else (place, block)
 
 
-@drill(after=["einops.reduce", "einops.split"], levels=3, structures=(60, 140, 550))
+@drill(after=["einops.reduce", "einops.split"], levels=3, arena="0.0", structures=(60, 140, 550))
 def pool(rng: Rng) -> WritePattern:
     """Pooling over blocks."""
     about, stored, most = rng.pick(POOLED)
@@ -433,7 +433,7 @@ def repeat_mistakes(task: Pattern) -> Iterator[Variant]:
     yield from order_variants(task)
 
 
-@drill(after=["einops.flatten"], levels=3, lesson="Einops and einsum", structures=(27, 27, 330))
+@drill(after=["einops.flatten"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(27, 27, 330))
 def repeat(rng: Rng) -> WritePattern:
     """Entries repeated along a new axis, or an old one."""
     about, stored = rng.pick(REPEATED)
@@ -605,7 +605,7 @@ def centring(rng: Rng) -> tuple[str, Centring]:
     ), Centring(axes, "ref", stored, [axis for axis in stored if axis in kept], how, formula)
 
 
-@drill(after=["einops.reduce"], levels=3, structures=(22, 22, 130))
+@drill(after=["einops.reduce"], levels=3, arena="0.0", structures=(22, 22, 130))
 def broadcast_bias(rng: Rng) -> WriteExpression:
     """A mean per channel, broadcast back."""
     prompt, it = centring(rng)

@@ -144,7 +144,7 @@ def stored(rng: Rng, axes: str) -> tuple[str, ...]:
     return tuple(order)
 
 
-@drill(after=["einsum.batched-matmul"], levels=3, lesson="Einops and einsum", structures=(400, 550, 550))
+@drill(after=["einsum.batched-matmul"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(400, 550, 550))
 def attention_scores(rng: Rng) -> WriteEinsum:
     """Attention scores of many heads at once."""
     kind = rng.pick(ATTENTIONS)

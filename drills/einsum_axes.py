@@ -133,7 +133,7 @@ def mistakes_of_sums(net: Contraction) -> Iterator[Mistake]:
     yield from exchanged(net)
 
 
-@drill(after=["einsum.read"], levels=3, structures=(20, 40, 40))
+@drill(after=["einsum.read"], levels=3, arena="0.0", structures=(20, 40, 40))
 def sum_axes(rng: Rng) -> WriteEinsum:
     """Sum over given axes."""
     askers: dict[int, Sequence[Asker]] = {
@@ -255,7 +255,7 @@ def mistakes_of_permutations(net: Contraction) -> Iterator[Mistake]:
     )
 
 
-@drill(after=["einsum.read"], levels=3, structures=(60, 30, 80))
+@drill(after=["einsum.read"], levels=3, arena="0.0", structures=(60, 30, 80))
 def permute(rng: Rng) -> WriteEinsum:
     """Put axes in another order."""
     askers: dict[int, Sequence[Asker]] = {

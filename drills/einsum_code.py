@@ -109,7 +109,7 @@ def equation(net: Contraction) -> str:
     return ",".join(net.terms[:-1]) + "->" + net.terms[-1]
 
 
-@drill(after=["einsum.matmul"], levels=3, structures=(30, 80, 130))
+@drill(after=["einsum.matmul"], levels=3, arena="0.0", structures=(30, 80, 130))
 def translate(rng: Rng) -> WriteExpression:
     """An einsum as @, .T, * and .sum."""
     net = contraction(rng)
@@ -201,7 +201,7 @@ def reading_mistakes(net: Contraction, code: str) -> Iterator[Mistake]:
     yield from net.single_edits(lambda axis: at(net, axis))
 
 
-@drill(after=["einsum.matmul"], levels=3, structures=(55, 250, 200))
+@drill(after=["einsum.matmul"], levels=3, arena="0.0", structures=(55, 250, 200))
 def from_code(rng: Rng) -> WriteEinsum:
     """Code in @, .T, * and .sum as an einsum."""
     net = contraction(rng)

@@ -170,7 +170,7 @@ def mistakes_of_traces(net: Contraction) -> Iterator[Mistake]:
         )
 
 
-@drill(after=["einsum.sum-axes"], levels=3, lesson="Einops and einsum", structures=(14, 25, 30))
+@drill(after=["einsum.sum-axes"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(14, 25, 30))
 def trace(rng: Rng) -> WriteEinsum:
     """Trace of a matrix, and of many."""
     askers = {
@@ -216,7 +216,7 @@ def mistakes_of_diagonals(net: Contraction) -> Iterator[Mistake]:
             yield Mistake("batch-summed", net.lost(axis), f"You leave out {axis} after the arrow, which sums it.")
 
 
-@drill(after=["einsum.trace"], levels=3, structures=(35, 50, 50))
+@drill(after=["einsum.trace"], levels=3, arena="0.0", structures=(35, 50, 50))
 def diagonal(rng: Rng) -> WriteEinsum:
     """Diagonal of a matrix, and of many."""
     askers = {

@@ -157,7 +157,7 @@ def ending(name: str, axes: Sequence[str]) -> str:
     return f"`{name}` has {f'any number of leading axes and then {count}' if ANY in axes else f'{count} and no more'}"
 
 
-@drill(after=["einsum.batched-matmul"], levels=3, structures=(35, 140, 350))
+@drill(after=["einsum.batched-matmul"], levels=3, arena="0.0", structures=(35, 140, 350))
 def ellipsis(rng: Rng) -> WriteEinsum:
     """Any number of further axes."""
     it = rng.pick([*SPREADS[1], *SPREADS[TOP]] if rng.level == TOP else SPREADS[1])

@@ -139,7 +139,7 @@ def mistakes_of_matvec(net: Contraction) -> Iterator[Mistake]:
             )
 
 
-@drill(after=["einsum.inner"], levels=3, structures=(15, 15, 180))
+@drill(after=["einsum.inner"], levels=3, arena="0.0", structures=(15, 15, 180))
 def matvec(rng: Rng) -> WriteEinsum:
     """Matrix times vector."""
     askers: dict[int, Sequence[Asker]] = {
@@ -323,7 +323,7 @@ def mistakes_of_matmul(net: Contraction) -> Iterator[Mistake]:
                 )
 
 
-@drill(after=["einsum.matvec"], levels=3, lesson="Einops and einsum", structures=(35, 35, 40))
+@drill(after=["einsum.matvec"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(35, 35, 40))
 def matmul(rng: Rng) -> WriteEinsum:
     """Matrix products, with either side transposed."""
     askers: dict[int, Sequence[Asker]] = {

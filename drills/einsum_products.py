@@ -454,7 +454,7 @@ def posed(
     )
 
 
-@drill(after=["einsum.matmul"], levels=3, lesson="Einops and einsum", structures=(250, 350, 550))
+@drill(after=["einsum.matmul"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(250, 350, 550))
 def batched_matmul(rng: Rng) -> WriteEinsum:
     """A product for each member of a batch."""
     return posed(
@@ -468,7 +468,7 @@ def batched_matmul(rng: Rng) -> WriteEinsum:
     )
 
 
-@drill(after=["einsum.batched-matmul"], levels=3, structures=(250, 500, 450))
+@drill(after=["einsum.batched-matmul"], levels=3, arena="0.0", structures=(250, 500, 450))
 def bilinear(rng: Rng) -> WriteEinsum:
     """A vector, a matrix and a vector."""
     return posed(
@@ -487,7 +487,7 @@ def three_mistakes(it: Stored) -> Iterator[Mistake]:
     yield from order_mistakes(it)
 
 
-@drill(after=["einsum.bilinear"], levels=3, structures=(250, 350, 500))
+@drill(after=["einsum.bilinear"], levels=3, arena="0.0", structures=(250, 350, 500))
 def three_operands(rng: Rng) -> WriteEinsum:
     """Three tensors in one equation."""
     return posed(

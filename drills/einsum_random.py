@@ -243,7 +243,7 @@ def structure(rng: Rng) -> Story:
     return story(rng, 3 if rng.chance(0.65) else 2, rng.integer(4, 5), mode)
 
 
-@drill(after=["einsum.three-operands"], levels=3, lesson="Einops and einsum", structures=(450, 600, 850))
+@drill(after=["einsum.three-operands"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(450, 600, 850))
 def random(rng: Rng) -> WriteEinsum:
     """An arbitrary contraction, told in words or as a loop."""
     told = structure(rng)

@@ -106,7 +106,7 @@ def several_tables(rng: Rng) -> Contraction:
         return lettered(rng, terms, rng.sample(labels, rng.integer(0, min(2, len(labels)))))
 
 
-@drill(levels=3, structures=(30, 180, 300))
+@drill(levels=3, arena="0.0", structures=(30, 180, 300))
 def read(rng: Rng) -> PredictValue:
     """Read an einsum on small numbers."""
     net = (one_table, two_tables, several_tables)[rng.level - 1](rng)

@@ -199,7 +199,7 @@ def spelled(call: Call, *, arrow: bool) -> str:
     return ",".join(call.terms) + (f"->{call.right}" if arrow else "")
 
 
-@drill(after=["einsum.read"], levels=3, structures=(400, 750, 850))
+@drill(after=["einsum.read"], levels=3, arena="0.0", structures=(400, 750, 850))
 def output_shape(rng: Rng) -> PredictShape:
     """The shape that an einsum gives."""
     return asked(
@@ -216,7 +216,7 @@ def output_shape(rng: Rng) -> PredictShape:
     )
 
 
-@drill(after=["einsum.output-shape"], levels=3, structures=(100, 400, 800))
+@drill(after=["einsum.output-shape"], levels=3, arena="0.0", structures=(100, 400, 800))
 def implicit_output(rng: Rng) -> PredictShape:
     """An einsum without an arrow."""
     return asked(
@@ -455,7 +455,7 @@ CASES = (
 MOST_CHOICES = 5
 
 
-@drill(after=["einsum.output-shape"], levels=2, structures=(850, 850))
+@drill(after=["einsum.output-shape"], levels=2, arena="0.0", structures=(850, 850))
 def invalid(rng: Rng) -> Choose:
     """What a call does that may be broken."""
     case = rng.pick(CASES)(rng)

@@ -137,7 +137,7 @@ def mistakes_of_inner(net: Contraction) -> Iterator[Mistake]:
     yield from exchanged(net)
 
 
-@drill(after=["einsum.sum-axes"], levels=3, structures=(60, 70, 200))
+@drill(after=["einsum.sum-axes"], levels=3, arena="0.0", structures=(60, 70, 200))
 def inner(rng: Rng) -> WriteEinsum:
     """Dot products."""
     askers: dict[int, Sequence[Asker]] = {
@@ -296,7 +296,7 @@ def mistakes_of_outer(net: Contraction) -> Iterator[Mistake]:
             )
 
 
-@drill(after=["einsum.inner"], levels=3, lesson="Einops and einsum", structures=(70, 60, 220))
+@drill(after=["einsum.inner"], levels=3, lesson="Einops and einsum", arena="0.0", structures=(70, 60, 220))
 def outer(rng: Rng) -> WriteEinsum:
     """Outer products."""
     askers: dict[int, Sequence[Asker]] = {
@@ -388,7 +388,7 @@ def mistakes_of_hadamard(net: Contraction) -> Iterator[Mistake]:
         )  # fmt: skip
 
 
-@drill(after=["einsum.inner"], levels=3, structures=(25, 25, 200))
+@drill(after=["einsum.inner"], levels=3, arena="0.0", structures=(25, 25, 200))
 def hadamard(rng: Rng) -> WriteEinsum:
     """Elementwise products of tensors that are stored differently."""
     askers: dict[int, Sequence[Asker]] = {

@@ -429,7 +429,7 @@ def own_cache(rng: Rng) -> WriteCode:
     )
 
 
-@drill(after=["hooks.replace"], levels=3, lesson="Hooks", structures=(3, 10, 13))
+@drill(after=["hooks.replace"], levels=3, lesson="Hooks", arena="1.2", structures=(3, 10, 13))
 def patch(rng: Rng) -> WriteCode:
     """Patch positions of the residual stream from a clean run."""
     match rng.level:

@@ -272,7 +272,13 @@ return kept"""
     )
 
 
-@drill(after=["memory.view-or-copy", "modules.sequential-shapes"], levels=3, lesson="Hooks", structures=(20, 28, 18))
+@drill(
+    after=["memory.view-or-copy", "modules.sequential-shapes"],
+    levels=3,
+    lesson="Hooks",
+    arena="1.2",
+    structures=(20, 28, 18),
+)
 def capture(rng: Rng) -> WriteCode:
     """Capture an activation that the model overwrites."""
     if rng.level == 1:
@@ -511,7 +517,7 @@ handles = [model.blocks[i]{name}.register_forward_hook(hook_for(i)) for {loop}]
     )
 
 
-@drill(after=["hooks.capture"], levels=3, lesson="Hooks", structures=(45, 105, 52))
+@drill(after=["hooks.capture"], levels=3, lesson="Hooks", arena="1.2", structures=(45, 105, 52))
 def replace(rng: Rng) -> WriteCode:
     """Replace an activation."""
     if rng.level == 1:

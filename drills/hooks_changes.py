@@ -336,7 +336,7 @@ def hook_lines(line: str) -> list[str]:
     return ["def hook(module, inputs, output):", "    output = output.clone()", f"    {line}", "    return output"]
 
 
-@drill(after=["hooks.replace", "shapes.reduce"], levels=3, lesson="Hooks", structures=(11, 11, 17))
+@drill(after=["hooks.replace", "shapes.reduce"], levels=3, lesson="Hooks", arena="1.2", structures=(11, 11, 17))
 def ablate(rng: Rng) -> WriteCode:
     """Ablate heads and neurons."""
     match rng.level:

@@ -353,7 +353,7 @@ def inside(run):
     )  # fmt: skip
 
 
-@drill(after=["hooks.capture"], levels=3, lesson="Hooks", structures=(38, 28, 25))
+@drill(after=["hooks.capture"], levels=3, lesson="Hooks", arena="1.2", structures=(38, 28, 25))
 def lifetime(rng: Rng) -> WriteCode:
     """Run with hooks and leave none."""
     match rng.level:

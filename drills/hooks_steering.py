@@ -347,7 +347,7 @@ for layer in vectors:
     )
 
 
-@drill(after=["hooks.replace"], levels=3, lesson="Hooks", structures=(27, 32, 50))
+@drill(after=["hooks.replace"], levels=3, lesson="Hooks", arena="1.2", structures=(27, 32, 50))
 def steer(rng: Rng) -> WriteCode:
     """Steer the residual stream along a direction."""
     match rng.level:

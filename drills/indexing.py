@@ -457,7 +457,7 @@ def by_length(rng: Rng) -> WriteExpression:
     )
 
 
-@drill(levels=3, structures=(6, 30, 120))
+@drill(levels=3, arena="0.1", structures=(6, 30, 120))
 def where(rng: Rng) -> WriteExpression:
     """Keep some entries, replace the others."""
     if rng.level == 1:

@@ -318,7 +318,7 @@ KINDS: Sequence[Sequence[Callable[[Rng], Port]]] = (
 )
 
 
-@drill(after=["dtypes.default"], levels=3, structures=(14, 25, 23))
+@drill(after=["dtypes.default"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(14, 25, 23))
 def numpy_port(rng: Rng) -> WriteExpression:
     """NumPy code in torch."""
     port = rng.pick(KINDS[rng.level - 1])(rng)

@@ -311,7 +311,7 @@ def asked(
     )
 
 
-@drill(after=["einsum.matvec"], levels=3, structures=(4, 34, 14))
+@drill(after=["einsum.matvec"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(4, 34, 14))
 def projection(rng: Rng) -> WriteExpression:
     """Projecting onto a direction or a subspace."""
     return subspace(rng) if rng.level == COMPOSED else one_direction(rng)

@@ -264,7 +264,7 @@ def balanced(rng: Rng, steps: Sequence[Step]) -> Step:
     return rng.pick([step for step in steps if step.shares == shares])
 
 
-@drill(levels=3, structures=(300, 450, 800))
+@drill(levels=3, arena="0.0", structures=(300, 450, 800))
 def view_or_copy(rng: Rng) -> PredictValue:
     """View or copy."""
     width = rng.pick([2, 3])

@@ -291,7 +291,13 @@ def with_gradient(rng: Rng) -> PredictValue:
     )
 
 
-@drill(after=["memory.view-or-copy", "autograd.no-grad"], levels=3, lesson="Tensors", structures=(60, 200, 300))
+@drill(
+    after=["memory.view-or-copy", "autograd.no-grad"],
+    levels=3,
+    lesson="Tensors",
+    arena="0.0",
+    structures=(60, 200, 300),
+)
 def numpy_bridge(rng: Rng) -> PredictValue:
     """What torch and NumPy share."""
     if rng.level == THIRD and rng.chance(0.4):

@@ -255,7 +255,7 @@ def trained(part: Part) -> Part:
     return Part(part.text, Held(), {"frozen-counted": part.held})
 
 
-@drill(levels=3, lesson="Modules", structures=(15, 40, 300))
+@drill(levels=3, lesson="Modules", arena="0.2", structures=(15, 40, 300))
 def param_count(rng: Rng) -> PredictValue:
     """How many parameters a module has."""
     told, after, trainable = "", "", False
@@ -321,7 +321,7 @@ def counted(held: Held, level: int) -> object:
 ASKED = ("len(list({n}.parameters()))", "len(list({n}.buffers()))", "len({n}.state_dict())")
 
 
-@drill(after=["modules.param-count"], levels=3, lesson="Modules", structures=(100, 400, 700))
+@drill(after=["modules.param-count"], levels=3, lesson="Modules", arena="0.2", structures=(100, 400, 700))
 def registration(rng: Rng) -> PredictValue:
     """Which tensors a module knows of."""
 

@@ -469,7 +469,7 @@ def gated(rng: Rng) -> WriteExpression:
 SCENES = ((plain,), (from_layer, two_layers, some_outputs, transposed_layer), (merged, low_rank, folded, scaled, gated))
 
 
-@drill(after=["shapes.matmul"], levels=3, lesson="Modules", structures=(20, 20, 14))
+@drill(after=["shapes.matmul"], levels=3, lesson="Modules", arena="0.2", structures=(20, 20, 14))
 def linear(rng: Rng) -> WriteExpression:
     """A linear layer by hand."""
     return rng.pick(SCENES[rng.level - 1])(rng)

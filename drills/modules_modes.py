@@ -273,7 +273,7 @@ WHY = (
 )
 
 
-@drill(levels=3, lesson="Modules", structures=(20, 500, 600))
+@drill(levels=3, lesson="Modules", arena="0.2", structures=(20, 500, 600))
 def train_eval(rng: Rng) -> PredictValue:
     """What train() and eval() change."""
     return one_dropout(rng) if rng.level == 1 else whole_story(rng)

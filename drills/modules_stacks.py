@@ -192,7 +192,7 @@ def broken(rng: Rng, layers: Sequence[Layer], shape: Shape) -> list[Layer]:
     return made
 
 
-@drill(after=["modules.linear"], levels=3, lesson="Modules", structures=(100, 270, 160))
+@drill(after=["modules.linear"], levels=3, lesson="Modules", arena="0.2", structures=(100, 270, 160))
 def sequential_shapes(rng: Rng) -> PredictShape:
     """The shape that comes out of a Sequential."""
     layers, shape = rng.pick(SCENES[rng.level - 1])(rng)

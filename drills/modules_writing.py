@@ -249,7 +249,7 @@ def heads(rng: Rng) -> Plan:
 SCENES = ((perceptron,), (perceptron,), (stack, tied, heads))
 
 
-@drill(after=["modules.registration"], levels=3, lesson="Modules", structures=(40, 90, 55))
+@drill(after=["modules.registration"], levels=3, lesson="Modules", arena="0.2", structures=(40, 90, 55))
 def write_module(rng: Rng) -> WriteCode:
     """A module from its specification."""
     plan = rng.pick(SCENES[rng.level - 1])(rng)

@@ -359,7 +359,7 @@ def about(inner: Join, call: Join, others: tuple[Shape, ...] = ()) -> Iterator[T
                 yield Turn(name, shape, f"In the first call: {because[0].lower() + because[1:]}")
 
 
-@drill(after=["shapes.squeeze"], levels=3, structures=(14, 55, 55))
+@drill(after=["shapes.squeeze"], levels=3, arena="0.0", structures=(14, 55, 55))
 def stack_cat(rng: Rng) -> PredictShape:
     """The shape that stack and cat give."""
     if rng.level == 1:

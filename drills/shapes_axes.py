@@ -165,7 +165,7 @@ def permute_program(rng: Rng) -> Asked:
     return chained(rng, start, [*rng.sample(more, 2), rng.pick((*more, item_taken, item_taken))])
 
 
-@drill(levels=3, structures=(18, 620, 850))
+@drill(levels=3, arena="0.0", structures=(18, 620, 850))
 def permute(rng: Rng) -> PredictShape:
     """The axes in another order."""
     return shape_puzzle(
@@ -311,7 +311,7 @@ def flatten_program(rng: Rng) -> Asked:
     return chained(rng, composite(rng, 3 if steps[0] is unflattened else rng.integer(3, 4)), steps)
 
 
-@drill(after=["shapes.reshape"], levels=3, structures=(30, 390, 850))
+@drill(after=["shapes.reshape"], levels=3, arena="0.0", structures=(30, 390, 850))
 def flatten(rng: Rng) -> PredictShape:
     """Axes merged and split by flatten and unflatten."""
     return shape_puzzle(
@@ -477,7 +477,7 @@ def reshape_program(rng: Rng, *, fails: bool) -> Asked:
     return chained(rng, tensor_of(rng, rng.sizes(3, 2, 6)), steps)
 
 
-@drill(levels=3, structures=(15, 400, 550))
+@drill(levels=3, arena="0.0", structures=(15, 400, 550))
 def reshape(rng: Rng) -> PredictShape:
     """One size left to torch: view and reshape with -1."""
     fails = rng.chance(0.38)

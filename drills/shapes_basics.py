@@ -190,7 +190,7 @@ def squeeze_program(rng: Rng) -> Asked:
     return chained(rng, with_ones(rng, rng.integer(4, 5), 2), [*rng.sample(SQUEEZES, 2), last])
 
 
-@drill(levels=3, structures=(22, 450, 800))
+@drill(levels=3, arena="0.0", structures=(22, 450, 800))
 def squeeze(rng: Rng) -> PredictShape:
     """Axes of size 1 that come and go: squeeze, unsqueeze, None."""
     return shape_puzzle(
@@ -343,7 +343,7 @@ def reduce_program(rng: Rng) -> Asked:
     return chained(rng, start, [first, second, rng.pick((reduced, located, not_reduced, item_taken))])
 
 
-@drill(levels=3, structures=(260, 800, 900))
+@drill(levels=3, arena="0.0", structures=(260, 800, 900))
 def reduce(rng: Rng) -> PredictShape:
     """Sums, means and maxima along an axis."""
     return shape_puzzle(

@@ -309,7 +309,7 @@ BROADCASTS = {
 }
 
 
-@drill(levels=3, structures=(240, 520, 550))
+@drill(levels=3, arena="0.1", structures=(240, 520, 550))
 def broadcast(rng: Rng) -> PredictShape:
     """Two shapes that meet, or an error."""
     fails = rng.chance(0.38)
@@ -504,7 +504,7 @@ def copies_program(rng: Rng) -> Asked:
     return chained(rng, start, steps)
 
 
-@drill(after=["shapes.broadcast"], levels=3, structures=(38, 200, 520))
+@drill(after=["shapes.broadcast"], levels=3, arena="0.1", structures=(38, 200, 520))
 def expand_repeat(rng: Rng) -> PredictShape:
     """Copies: expand, repeat, tile and repeat_interleave."""
     return shape_puzzle(

@@ -437,7 +437,7 @@ def up_weight(rng: Rng) -> Case:
     return weight(rng, "ConvTranspose")
 
 
-@drill(levels=3, structures=(8, 26, 110))
+@drill(levels=3, arena="0.2", structures=(8, 26, 110))
 def conv(rng: Rng) -> PredictShape:
     """The shape that a convolution gives."""
     draw: Callable[[Rng], Net | Case] = composed_conv if rng.level == COMPOSED else one_conv
@@ -528,7 +528,7 @@ def adaptive(rng: Rng) -> Case:
     return Case(x, f"F.{name}{rank}d(x, {either(asked)})", shape, turns)
 
 
-@drill(after=["shapes.conv"], levels=3, structures=(8, 70, 120))
+@drill(after=["shapes.conv"], levels=3, arena="0.2", structures=(8, 70, 120))
 def pool(rng: Rng) -> PredictShape:
     """The shape that pooling gives."""
     draw: Callable[[Rng], Net | Case] = one_pool if rng.level < COMPOSED else composed_pool
@@ -604,7 +604,7 @@ def round_trip(rng: Rng) -> Net:
     return RoundTrip([down, replace(up, outputs=channels)], (batch,), channels, fitting(rng, [down]))
 
 
-@drill(after=["shapes.conv"], levels=3, structures=(8, 18, 140))
+@drill(after=["shapes.conv"], levels=3, arena="0.2", structures=(8, 18, 140))
 def conv_transpose(rng: Rng) -> PredictShape:
     """The shape that a transposed convolution gives."""
     draw: Callable[[Rng], Net | Case] = one_up

@@ -290,7 +290,7 @@ def pad_puzzle(case: Case) -> PredictShape:
     )
 
 
-@drill(levels=3, structures=(16, 100, 40))
+@drill(levels=3, arena="0.2", structures=(16, 100, 40))
 def pad(rng: Rng) -> PredictShape:
     """The shape that padding gives."""
     draw = plain_pad
@@ -503,7 +503,7 @@ def cut_puzzle(case: Case) -> PredictValue:
     )
 
 
-@drill(levels=3, structures=(20, 80, 65))
+@drill(levels=3, arena="0.0", structures=(20, 80, 65))
 def split_chunk(rng: Rng) -> PredictValue:
     """The pieces that split, chunk and tensor_split make."""
     return cut_puzzle(told_apart(rng, two_cuts if rng.level == COMPOSED else one_cut))

@@ -759,7 +759,7 @@ def asked(rng: Rng, chain: Chain) -> PredictShape:
     )
 
 
-@drill(after=["shapes.stack-cat", "shapes.reduce", "shapes.permute"], levels=3, structures=(900, 950, 950))
+@drill(after=["shapes.stack-cat", "shapes.reduce", "shapes.permute"], levels=3, arena="0.0", structures=(900, 950, 950))
 def pipeline(rng: Rng) -> PredictShape:
     """The shape after several operations in a row."""
     count = {1: 3, 2: 4, 3: rng.integer(5, 6)}[rng.level]

@@ -457,7 +457,7 @@ MAKERS: dict[int, Sequence[Maker]] = {
 }
 
 
-@drill(after=["shapes.broadcast"], levels=3, structures=(45, 100, 200))
+@drill(after=["shapes.broadcast"], levels=3, arena="0.0", structures=(45, 100, 200))
 def matmul(rng: Rng) -> PredictShape:
     """Vectors, matrices and batches multiplied, or an error."""
     fails = rng.chance(0.38)

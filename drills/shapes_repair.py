@@ -292,7 +292,7 @@ def asked(task: Task, prompt: str = "", code: str = "") -> WriteExpression:
     )
 
 
-@drill(after=["shapes.broadcast", "shapes.squeeze"], levels=3, structures=(28, 85, 320))
+@drill(after=["shapes.broadcast", "shapes.squeeze"], levels=3, arena="0.0", structures=(28, 85, 320))
 def repair(rng: Rng) -> WriteExpression:
     """Broadcasting along the axes that are meant."""
     pairs = rng.chance(0.15 if rng.level == COMPOSED else 0.3)

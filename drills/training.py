@@ -152,7 +152,7 @@ def two_halves(rng: Rng, extras: Sequence[str]) -> OrderLines:
     return loop(rng, task, lines, told + "nothing else.", wrong)
 
 
-@drill(levels=3, lesson="The training loop", structures=(8, 25, 40))
+@drill(levels=3, lesson="The training loop", arena="0.2", structures=(8, 25, 40))
 def loop_order(rng: Rng) -> OrderLines:
     """The lines of a training step, in order."""
     if rng.level == 1:
@@ -443,6 +443,7 @@ def promises(right: Right) -> list[str]:
     after=["training.loop-order", "training.losses", "shapes.broadcast", "modules.train-eval"],
     levels=3,
     lesson="The training loop",
+    arena="0.2",
     structures=(300, 450, 300),
 )
 def spot_the_bug(rng: Rng) -> FixLine:

@@ -215,7 +215,13 @@ def clipped(rng: Rng) -> Broken:
 KINDS: Sequence[Sequence[Callable[[Rng], Broken]]] = ((stream,), (stream, chunks, chunks), (unequal, unequal, clipped))
 
 
-@drill(after=["training.zero-grad", "training.losses"], levels=3, lesson="The training loop", structures=(44, 85, 32))
+@drill(
+    after=["training.zero-grad", "training.losses"],
+    levels=3,
+    lesson="The training loop",
+    arena="0.3",
+    structures=(44, 85, 32),
+)
 def grad_accumulation(rng: Rng) -> FixLine:
     """Gradients collected over micro-batches."""
     it = rng.pick(KINDS[rng.level - 1])(rng)

@@ -165,7 +165,7 @@ def drawn(rng: Rng) -> Steps:
     return next((it for it in found if it.fits), Steps([4], Adam(0.75, 0.5, 0.5), [(-5, 1)]))
 
 
-@drill(after=["training.sgd-step"], levels=3, lesson="The training loop", structures=(11, 12, 35))
+@drill(after=["training.sgd-step"], levels=3, lesson="The training loop", arena="0.3", structures=(11, 12, 35))
 def adam_step(rng: Rng) -> PredictValue:
     """Adam's steps."""
     steps = drawn(rng)

@@ -313,7 +313,7 @@ def known() -> Question:
     return reduced("logits", Rows([[0, 1, 0], [2, 1, 1]], [0, 2]), "F.cross_entropy(logits, targets)", wanted="mean")
 
 
-@drill(after=["autograd.softmax"], levels=3, lesson="The training loop", structures=(170, 330, 300))
+@drill(after=["autograd.softmax"], levels=3, lesson="The training loop", arena="0.2", structures=(170, 330, 300))
 def losses(rng: Rng) -> PredictValue:
     """Loss functions: what they take, and what they divide by."""
     kind = rng.pick(KINDS[rng.level - 1])

@@ -164,7 +164,7 @@ def cleared_last(descent: Descent, name: str) -> bool:
     return CLEAR in touching and ADD not in touching[touching.index(CLEAR) :]
 
 
-@drill(after=["autograd.accumulate"], levels=3, lesson="The training loop", structures=(20, 180, 32))
+@drill(after=["autograd.accumulate"], levels=3, lesson="The training loop", arena="0.2", structures=(20, 180, 32))
 def zero_grad(rng: Rng) -> PredictValue:
     """Weights whose gradients nobody cleared."""
     descent, lines = (two_weights if rng.level == COMPOSED else one_weight)(rng)
@@ -320,7 +320,7 @@ def sgd_steps(rng: Rng) -> Steps:
     return Steps(start, rule, slopes, rates, bool(momentum) and rng.chance(0.25))
 
 
-@drill(after=["training.zero-grad"], levels=3, structures=(100, 110, 350))
+@drill(after=["training.zero-grad"], levels=3, arena="0.3", structures=(100, 110, 350))
 def sgd_step(rng: Rng) -> PredictValue:
     """SGD with momentum and weight decay."""
     steps = first_fit(

@@ -90,7 +90,7 @@ def score_mistakes(net: Contraction) -> Iterator[Mistake]:
         )  # fmt: skip
 
 
-@drill(after=["einsum.attention-scores"], levels=3, lesson="Einops and einsum", structures=(18, 100, 36))
+@drill(after=["einsum.attention-scores"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(18, 100, 36))
 def scores(rng: Rng) -> WriteEinsum:
     """Attention scores, in TransformerLens' axis order."""
     return circuit_puzzle(
@@ -168,7 +168,7 @@ def value_mistakes(net: Contraction) -> Iterator[Mistake]:
     yield from score_mistakes(net)
 
 
-@drill(after=["transformer.scores"], levels=3, lesson="Einops and einsum", structures=(18, 18, 34))
+@drill(after=["transformer.scores"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(18, 18, 34))
 def weighted_values(rng: Rng) -> WriteEinsum:
     """Values weighted by the attention pattern."""
     return circuit_puzzle(
@@ -244,7 +244,9 @@ def output_mistakes(net: Contraction) -> Iterator[Mistake]:
             )  # fmt: skip
 
 
-@drill(after=["transformer.weighted-values"], levels=3, lesson="Einops and einsum", structures=(20, 20, 36))
+@drill(
+    after=["transformer.weighted-values"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(20, 20, 36)
+)
 def output(rng: Rng) -> WriteEinsum:
     """What the heads write: z through W_O."""
     return circuit_puzzle(
@@ -336,7 +338,7 @@ def ov_mistakes(net: Contraction) -> Iterator[Mistake]:
         )
 
 
-@drill(after=["transformer.output"], levels=3, lesson="Einops and einsum", structures=(12, 12, 20))
+@drill(after=["transformer.output"], levels=3, lesson="Einops and einsum", arena="1.2", structures=(12, 12, 20))
 def ov_circuit(rng: Rng) -> WriteEinsum:
     """The OV circuit: W_V and W_O as one matrix."""
     return circuit_puzzle(
@@ -448,6 +450,7 @@ def logit_mistakes(net: Contraction) -> Iterator[Mistake]:
     after=["transformer.logit-lens", "transformer.residual"],
     levels=3,
     lesson="Einops and einsum",
+    arena="1.2",
     structures=(12, 12, 22),
 )
 def direct_logit_attribution(rng: Rng) -> WriteEinsum:

@@ -38,7 +38,7 @@ SCALES = (
 SCALE = "d_head**0.5"
 
 
-@drill(after=["transformer.scores"], levels=3, structures=(1, 5, 20))
+@drill(after=["transformer.scores"], levels=3, arena="1.1", structures=(1, 5, 20))
 def softmax_axis(rng: Rng) -> WriteExpression:
     """From scores to a pattern: scale and softmax."""
     axes = rng.pick(ORDERS[:4] if rng.level == 1 else ORDERS).split()
@@ -190,7 +190,7 @@ SIGHTS = (
 LEADS = ("batch head", "head", "", "layer head", "batch", "layer batch head")
 
 
-@drill(after=["indexing.where", "transformer.softmax-axis"], levels=3, structures=(1, 4, 14))
+@drill(after=["indexing.where", "transformer.softmax-axis"], levels=3, arena="1.1", structures=(1, 4, 14))
 def causal_mask(rng: Rng) -> WriteExpression:
     """The causal attention pattern."""
     lead = rng.pick(LEADS).split()
@@ -279,7 +279,13 @@ def unsqueezed(text: str, index: str) -> str:
     return f"(~{text.removeprefix('~')}[{index}])" if text.startswith("~") else f"{text}[{index}]"
 
 
-@drill(after=["transformer.causal-mask", "data.collate-pad"], levels=3, lesson="DataLoaders", structures=(4, 13, 26))
+@drill(
+    after=["transformer.causal-mask", "data.collate-pad"],
+    levels=3,
+    lesson="DataLoaders",
+    arena="1.1",
+    structures=(4, 13, 26),
+)
 def padding_mask(rng: Rng) -> WriteExpression:
     """Causal and padding mask together."""
     padding = rng.pick([REAL, PAD])

@@ -185,7 +185,7 @@ def from_logits(rng: Rng) -> WriteExpression:
     )
 
 
-@drill(levels=3, lesson="Hooks", structures=(3, 7, 10))
+@drill(levels=3, lesson="Hooks", arena="1.2", structures=(3, 7, 10))
 def patch_metric(rng: Rng) -> WriteExpression:
     """What a patch restores, from 0 to 1."""
     match rng.level:

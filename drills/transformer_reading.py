@@ -159,7 +159,7 @@ def sequential(rng: Rng) -> PredictValue:
     )  # fmt: skip
 
 
-@drill(levels=3, structures=(3, 6, 16))
+@drill(levels=3, arena="1.2", structures=(3, 6, 16))
 def residual(rng: Rng) -> PredictValue:
     """The residual stream as a sum of parts."""
     if rng.level == COMPOSED:
@@ -201,7 +201,7 @@ WHERE = (
 )
 
 
-@drill(after=["transformer.residual"], levels=3, structures=(4, 60, 90))
+@drill(after=["transformer.residual"], levels=3, arena="1.2", structures=(4, 60, 90))
 def logit_lens(rng: Rng) -> WriteExpression:
     """The logit lens: unembed the stream in mid-model."""
     told, entry, make = rng.pick(CACHES)
@@ -392,7 +392,7 @@ def probe_logits(rng: Rng) -> WriteExpression:
     )
 
 
-@drill(after=["modules.linear"], levels=3, lesson="Modules", structures=(3, 18, 14))
+@drill(after=["modules.linear"], levels=3, lesson="Modules", arena="1.2", structures=(3, 18, 14))
 def probe(rng: Rng) -> WriteExpression:
     """Probe directions: class means and logit differences."""
     return direction(rng) if rng.chance() else probe_logits(rng)

@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from tensordrill.domain import MAX_LEVEL
+from tensordrill.lesson import CHAPTERS, TOPICS
 from tensordrill.puzzles import (
     Choice,
     Choose,
@@ -39,8 +40,9 @@ from tensordrill.rng import Rng
 class Drill:
     """One skill: what makes its puzzles, and what should be learned first.
 
-    `lesson` is the topic of the learner's lesson that names it, or None. `levels` counts from 1. `structures` says how
-    many different ones each level reaches within 1,000 seeds, at the least.
+    `lesson` is the topic of the learner's lesson that names it, `arena` the ARENA chapter that first needs it; each is
+    None where there is none. `levels` counts from 1. `structures` says how many different ones each level reaches
+    within 1,000 seeds, at the least.
     """
 
     id: str
@@ -50,6 +52,7 @@ class Drill:
     lesson: str | None
     generator: Callable[[Rng], Puzzle]
     structures: tuple[int, ...] = ()
+    arena: str | None = None
 
     @property
     def track(self) -> str:
@@ -63,12 +66,18 @@ class Drill:
 
 
 def drill(
-    *, after: Sequence[str] = (), levels: int = 1, lesson: str | None = None, structures: Sequence[int] = ()
+    *,
+    after: Sequence[str] = (),
+    levels: int = 1,
+    lesson: str | None = None,
+    arena: str | None = None,
+    structures: Sequence[int] = (),
 ) -> Callable[[Callable[[Rng], Puzzle]], Drill]:
     """Make a drill of a generator. Its title is the first line of the docstring.
 
     `structures` names, for each level, how many structures 1,000 seeds must reach; `drills check` holds it to that.
-    Raises ValueError where the title is missing, `levels` is out of range or `structures` has not one for each level.
+    Raises ValueError where the title is missing, `levels` is out of range, `structures` has not one for each level, or
+    `lesson` or `arena` is none that `tensordrill.lesson` knows.
     """
 
     def register(generator: Callable[[Rng], Puzzle]) -> Drill:
@@ -81,7 +90,11 @@ def drill(
             raise ValueError(f"{name}: a drill has 1 to {MAX_LEVEL} levels, not {levels}")
         if structures and len(structures) != levels:
             raise ValueError(f"{name}: {levels} levels take {levels} numbers of structures, not {len(structures)}")
-        return Drill(name, title, tuple(after), levels, lesson, generator, tuple(structures))
+        if lesson not in (None, *TOPICS):
+            raise ValueError(f"{name}: no topic of the lesson is called {lesson!r}; they are {', '.join(TOPICS)}")
+        if arena not in (None, *CHAPTERS):
+            raise ValueError(f"{name}: no ARENA chapter is numbered {arena!r}; they are {', '.join(CHAPTERS)}")
+        return Drill(name, title, tuple(after), levels, lesson, generator, tuple(structures), arena)
 
     return register
 

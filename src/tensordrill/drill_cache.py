@@ -46,6 +46,7 @@ def keep(cache: Path, current: Stamp, drills: Iterable[Drill]) -> None:
             "levels": drill.levels,
             "lesson": drill.lesson,
             "structures": drill.structures,
+            "arena": drill.arena,
         }
         for drill in drills
     ]
@@ -68,8 +69,9 @@ def _drill(
     levels: int,
     lesson: str | None,
     structures: Sequence[int],
+    arena: str | None,
 ) -> Drill:
-    return Drill(id, title, tuple(after), levels, lesson, _later(module, name), tuple(structures))
+    return Drill(id, title, tuple(after), levels, lesson, _later(module, name), tuple(structures), arena)
 
 
 def _later(module: str, name: str) -> Callable[[Rng], Puzzle]:

@@ -19,6 +19,7 @@ from tensordrill.app.grading import MAX_SEED, shown
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import Event, EventType, Mode, PuzzleRecord, Status
 from tensordrill.judge import Judge
+from tensordrill.lesson import CHAPTERS, TOPICS
 from tensordrill.report import COLUMNS
 
 if TYPE_CHECKING:
@@ -195,7 +196,7 @@ def test_drills(run: "Run", catalog: Catalog) -> None:
     listed = json.loads(done.stdout)
     assert [drill["id"] for drill in listed] == list(catalog)
     for drill in listed:
-        assert set(drill) == {"id", "track", "title", "after", "levels", "lesson", "state"}
+        assert set(drill) == {"id", "track", "title", "after", "levels", "lesson", "arena", "state"}
         assert drill["state"] == ("locked" if drill["after"] else "new")
     table = run("drills").stdout
     assert all(name in table for name in catalog)
@@ -203,6 +204,24 @@ def test_drills(run: "Run", catalog: Catalog) -> None:
     only = json.loads(run("drills", track, "--json").stdout)
     assert {drill["track"] for drill in only} == {track}
     assert json.loads(run("drills", "list", track, "--json").stdout) == only
+
+
+def test_drills_by_chapter(run: "Run", catalog: Catalog) -> None:
+    """Every drill once, below a chapter and a topic; and how many of each chapter are learned."""
+    lines = run("drills", "--lesson").stdout.splitlines()
+    assert sorted(line.split()[0] for line in lines if line.startswith("    ")) == sorted(catalog)
+    topics = {line.strip() for line in lines if re.match(r"  \S", line)}
+    assert topics == {*TOPICS, "beyond the lesson"}
+    for chapter, title in CHAPTERS.items():
+        own = [drill for drill in catalog.values() if drill.arena == chapter]
+        assert [line for line in lines if re.match(rf"{chapter}  {title} .* 0 of {len(own)} learned", line)]
+    one = run("drills", "einsum.trace", "--lesson").stdout.splitlines()
+    assert [line.split() for line in one[-3:]] == [
+        ["0.0", "einops", "and", "einsum"],
+        ["Einops", "and", "einsum"],
+        ["einsum.trace", "locked"],
+    ]
+    assert run("drills", "--lesson", "--json").returncode == 2
 
 
 def test_drills_as_a_graph(run: "Run", catalog: Catalog) -> None:

@@ -3,10 +3,11 @@
 import ast
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tensordrill.authoring import Drill
+from tensordrill.authoring import Drill, PredictShape, drill
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import MAX_LEVEL
 from tensordrill.errors import ExitCode, TensordrillError, UsageError
@@ -110,12 +111,35 @@ def test_a_diamond_is_no_cycle() -> None:
 def test_the_drills_that_come_with_it(catalog: Catalog) -> None:
     assert set(catalog.tracks) == {module.stem.partition("_")[0] for module in MODULES if module.stem != "__init__"}
     assert list(built_in()) == list(catalog)
-    for name, drill in catalog.items():
-        assert name == drill.id == name.lower().replace("_", "-")
-        assert 1 <= drill.levels <= MAX_LEVEL
-        assert drill.title[0].isupper() or not drill.title[0].isalpha()
-        assert len(drill.title) <= 60
-        assert not drill.title.endswith(".")
+    for name, it in catalog.items():
+        assert name == it.id == name.lower().replace("_", "-")
+        assert 1 <= it.levels <= MAX_LEVEL
+        assert it.title[0].isupper() or not it.title[0].isalpha()
+        assert len(it.title) <= 60
+        assert not it.title.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ({"levels": 9}, "has 1 to"),
+        ({"levels": 2, "structures": (1,)}, "2 levels take 2 numbers"),
+        ({"lesson": "Autogard"}, "no topic of the lesson is called 'Autogard'; they are Tensors, Autograd"),
+        ({"arena": "0.9"}, "no ARENA chapter is numbered '0.9'; they are 0.0"),
+    ],
+)
+def test_what_a_drill_may_not_say(facts: dict[str, Any], told: str) -> None:
+    def some_drill(rng: Rng) -> PredictShape:
+        """Some drill."""
+        raise NotImplementedError(rng)
+
+    with pytest.raises(ValueError, match=told):
+        drill(**facts)(some_drill)
+
+
+def test_a_drill_has_a_title() -> None:
+    with pytest.raises(ValueError, match="there is none"):
+        drill()(lambda rng: (_ for _ in ()).throw(NotImplementedError(rng)))
 
 
 @pytest.mark.parametrize("module", MODULES, ids=lambda module: module.stem)

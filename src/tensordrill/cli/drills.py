@@ -28,20 +28,23 @@ def _check_or_names(context: click.Context, parameter: click.Parameter, begun: s
 def command() -> None:
     """The drills as a map with your states, or check them.
 
-    `tensordrill drills [TRACK]... [--json] [--graph mermaid|dot]` shows; `tensordrill drills check` certifies.
+    `tensordrill drills [TRACK]... [--lesson|--json|--graph mermaid|dot]` shows; `tensordrill drills check` certifies.
     """
 
 
 @command.command("list")
 @click.argument("names", nargs=-1, metavar="[TRACK|DRILL]...", shell_complete=_check_or_names)
+@click.option("--lesson", is_flag=True, help="Show the lesson's topics by ARENA chapter: how ready you are for each.")
 @click.option("--graph", type=click.Choice(["mermaid", "dot"]), help="Print what builds on what as a graph.")
 @options.as_json
-def list_(names: tuple[str, ...], graph: str | None, as_json: bool) -> None:  # noqa: FBT001 -- a flag
+def list_(names: tuple[str, ...], lesson: bool, graph: str | None, as_json: bool) -> None:  # noqa: FBT001 -- flags
     """The drills as a map: each below one that it builds on, with where you stand."""
     from contextlib import closing
 
     from tensordrill.app import App
 
+    if (lesson, bool(graph), as_json).count(True) > 1:
+        raise UsageError("--lesson, --graph and --json are three forms of the same list: give one of them.")
     with closing(App()) as app:
         standings, day = app.standings(names), app.day
     if as_json:
@@ -54,6 +57,7 @@ def list_(names: tuple[str, ...], graph: str | None, as_json: bool) -> None:  # 
                     "after": list(s.drill.after),
                     "levels": s.drill.levels,
                     "lesson": s.drill.lesson,
+                    "arena": s.drill.arena,
                     "state": s.state.value,
                 }
                 for s in standings
@@ -68,9 +72,10 @@ def list_(names: tuple[str, ...], graph: str | None, as_json: bool) -> None:  # 
         return
     from tensordrill.ui.console import make_console
     from tensordrill.ui.drill_map import drill_map
+    from tensordrill.ui.lesson_map import lesson_map
 
     console = make_console()
-    for part in drill_map(standings, day, console):
+    for part in (lesson_map if lesson else drill_map)(standings, day, console):
         console.print(part)
 
 

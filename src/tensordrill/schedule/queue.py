@@ -35,6 +35,11 @@ class State(StrEnum):
     MISSED = "missed"  # the last rating was Again, and it is not due yet
     LEARNED = "learned"
 
+    @property
+    def learned(self) -> bool:
+        """Whether it was learned: what is due again is."""
+        return self in (State.LEARNED, State.DUE)
+
 
 def plan(
     *, after: Mapping[str, Sequence[str]], cards: Mapping[str, Card], day: date, new_limit: int = NEW_PER_DAY

@@ -14,7 +14,6 @@ from tensordrill.schedule import State
 from tensordrill.ui.rendering import when
 
 _NARROW, _WIDE = 60, 100  # columns: below, only what is needed; from there on, titles too
-_LEARNED = (State.LEARNED, State.DUE)
 
 
 def drill_map(standings: Sequence[Standing], day: date, console: Console) -> Iterator[RenderableType]:
@@ -22,7 +21,7 @@ def drill_map(standings: Sequence[Standing], day: date, console: Console) -> Ite
     standing = {s.drill.id: s for s in standings}
     for track, members in groupby(standings, key=lambda s: s.drill.track):
         own = list(members)
-        learned = sum(s.state in _LEARNED for s in own)
+        learned = sum(s.state.learned for s in own)
         yield Text.assemble((track, "bold"), f"  {learned} of {len(own)} learned")
         table = Table(box=None, pad_edge=False, show_header=False)
         for _ in range(2 if console.width < _NARROW else 3 if console.width < _WIDE else 4):
