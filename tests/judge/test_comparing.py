@@ -50,6 +50,9 @@ def float32(value: float) -> float:
         (Items("list", (Scalar("float", 2.0),)), Items("list", (Scalar("int", 2),))),
         (Items("list", (tensor(1.0),)), Items("list", (tensor(1.0),))),
         (Items("dict", (tensor(1.0),), ("w",)), Items("dict", (tensor(1.0),), ("w",))),
+        # In another order: a dict is the same.
+        (Items("dict", (tensor(1.0), tensor(2.0)), ("w", "b")), Items("dict", (tensor(2.0), tensor(1.0)), ("b", "w"))),
+        (Items("tuple", (tensor(1.0), tensor(2.0))), Items("list", (tensor(1.0), tensor(2.0)))),  # "a pair" is either
     ],
 )
 def test_the_same(expected: Value, got: Value) -> None:
@@ -86,15 +89,34 @@ def test_the_same(expected: Value, got: Value) -> None:
         (Scalar("int", 1), Scalar("bool", True), Status.WRONG_VALUE),
         (Scalar("int", 1), Scalar("float", 1.5), Status.WRONG_VALUE),
         (Scalar("float", 0.0), Scalar("bool", False), Status.WRONG_VALUE),
-        (Items("list", (tensor(1.0),)), Items("tuple", (tensor(1.0),)), Status.WRONG_VALUE),
+        (Items("list", (tensor(1.0),)), Items("dict", (tensor(1.0),), ("0",)), Status.WRONG_VALUE),
         (Items("list", (tensor(1.0),)), Items("list", (tensor(1.0), tensor(1.0))), Status.WRONG_SHAPE),
         (Items("dict", (tensor(1.0),), ("w",)), Items("dict", (tensor(1.0),), ("b",)), Status.WRONG_SHAPE),
+        (
+            Items("dict", (tensor(1.0), tensor(2.0)), ("w", "b")),
+            Items("dict", (tensor(1.0), tensor(2.0)), ("b", "w")),
+            Status.WRONG_VALUE,
+        ),
         (Items("list", (tensor(1.0), tensor(2.0))), Items("list", (tensor(1.0), tensor(3.0))), Status.WRONG_VALUE),
         (Other("function"), Other("function"), Status.WRONG_VALUE),
     ],
 )
 def test_not_the_same(expected: Value, got: Value, wrong: Status) -> None:
     assert status(expected, got) is wrong
+
+
+@pytest.mark.parametrize(
+    ("expected", "got", "told"),
+    [
+        (Items("dict", (tensor(1.0),), ("'w'",)), Items("dict", (), ()), "It: the key 'w' is missing."),
+        (Items("dict", (), ()), Items("dict", (tensor(1.0),), ("'w'",)), "It: the key 'w' is one too many."),
+        (Items("list", (tensor(1.0),)), Items("list", ()), "It: the number of items is 0, not 1."),
+    ],
+)
+def test_what_is_missing_is_named(expected: Value, got: Value, told: str) -> None:
+    found = compare(Observed((("it", expected),)), Observed((("it", got),)))
+    assert found
+    assert found.sentence == told
 
 
 def test_epsilon_inside_the_root_is_told_from_epsilon_outside() -> None:

@@ -75,8 +75,9 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
     def differs(status: Status, sentence: str, cells: frozenset[int] = frozenset()) -> Difference:
         return Difference(status, name, sentence, expected, got, cells)
 
-    numbers = not dtypes_matter and {expected.kind, got.kind} == {"int", "float"}  # Python's own 2 == 2.0 is true
-    if (expected.kind != got.kind and not numbers) or type(expected) is not type(got):
+    # Python's own 2 == 2.0 is true, and a pair may be a list.
+    alike = not dtypes_matter and {expected.kind, got.kind} in ({"int", "float"}, {"list", "tuple"})
+    if (expected.kind != got.kind and not alike) or type(expected) is not type(got):
         return differs(Status.WRONG_VALUE, f"{_capital(name)} should be {_article(expected)}, and is {_article(got)}.")
     match expected, got:
         case TensorValue(), TensorValue():
@@ -92,9 +93,9 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
             if not _alike(expected.value, got.value, tolerance, slack):
                 return differs(Status.WRONG_VALUE, f"{_capital(name)} is {got.value}, not {expected.value}.")
         case Items(), Items():
-            if expected.keys != got.keys or len(expected.items) != len(got.items):
-                return differs(Status.WRONG_SHAPE, f"{_capital(name)} does not hold the same things.")
-            for label, one, other in zip(_labels(expected), expected.items, got.items, strict=True):
+            if uneven := _uneven(expected, got):
+                return differs(Status.WRONG_SHAPE, f"{_capital(name)}: {uneven}.")
+            for (label, one), (_, other) in zip(_labelled(expected), _labelled(got), strict=True):
                 part = f"{name}[{label}]"
                 if found := _difference(part, one, other, dtypes_matter=dtypes_matter, slack=slack):
                     return found
@@ -226,10 +227,22 @@ def _whole(number: object) -> bool:
     return isinstance(number, float) and number.is_integer()
 
 
-def _labels(items: Items) -> Iterator[str]:
-    return iter(
-        [repr(key) for key in items.keys] if items.kind == "dict" else [str(i) for i in range(len(items.items))]
-    )
+def _labelled(items: Items) -> list[tuple[str, Value]]:
+    """Each item with its place; a dict's items by their keys, in whatever order they were put in."""
+    if items.kind == "dict":
+        return sorted(zip(items.keys, items.items, strict=True), key=lambda pair: pair[0])
+    return [(str(i), item) for i, item in enumerate(items.items)]
+
+
+def _uneven(expected: Items, got: Items) -> str:
+    """What one has and the other lacks, in words."""
+    if sorted(expected.keys) == sorted(got.keys) and len(expected.items) == len(got.items):
+        return ""
+    if missing := [key for key in expected.keys if key not in got.keys]:
+        return f"the key {missing[0]} is missing"
+    if more := [key for key in got.keys if key not in expected.keys]:
+        return f"the key {more[0]} is one too many"
+    return f"the number of items is {len(got.items)}, not {len(expected.items)}"
 
 
 def _count(name: str, wrong: int, total: int) -> str:

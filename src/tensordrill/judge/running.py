@@ -165,7 +165,7 @@ def _encode(value: object, depth: int) -> list[object]:
             kind = "list" if isinstance(value, list) else "tuple"
             return [kind, [_encode(item, depth + 1) for item in value]]
         case dict():
-            keys = [str(key)[:200] for key in value]
+            keys = [repr(key)[:200] for key in value]  # 0 is not "0"
             return ["dict", keys, [_encode(item, depth + 1) for item in value.values()]]
     return ["other", type(value).__name__]
 

@@ -50,7 +50,7 @@ class Scalar:
 
 @dataclass(frozen=True)
 class Items:
-    """A list or tuple; for a dict the `keys` in order."""
+    """A list or tuple; for a dict its `keys`, as Python prints them."""
 
     kind: str
     items: tuple["Value", ...]
