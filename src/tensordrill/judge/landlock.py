@@ -10,6 +10,8 @@ import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 
+from tensordrill.judge.libc import libc
+
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # on every architecture
 _VERSION, _BENEATH = 1, 1  # LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_RULE_PATH_BENEATH
 _READ_FILE, _READ_DIR = 1 << 2, 1 << 3
@@ -102,5 +104,5 @@ def _allow(ruleset: int, path: Path) -> None:
 
 
 def _call(number: int, *arguments: object) -> int:
-    result: int = ctypes.CDLL(None, use_errno=True).syscall(number, *arguments)
+    result: int = libc().syscall(number, *arguments)
     return result

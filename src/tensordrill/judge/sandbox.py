@@ -4,14 +4,15 @@ On Linux three layers, each of which holds without the others: limits (time, mem
 and seccomp (which system calls).
 """
 
-import ctypes
 import os
 import resource
 import signal
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 from tensordrill.judge import landlock, seccomp
+from tensordrill.judge.libc import libc
 
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # from linux/prctl.h
 _MOST_DESCRIPTORS = 2**20
@@ -40,11 +41,12 @@ class Layers:
         return cls(landlock.ruleset(), seccomp.available())
 
 
-def enter(limits: Limits, keep: tuple[int, int], layers: Layers) -> None:
+def enter(limits: Limits, keep: tuple[int, int], layers: Layers, space: int) -> None:
     """Take from this process what an answer does not need: files, terminal, time, memory and system calls.
 
-    `keep` are the two descriptors that stay open: where the request comes from and where the reply goes. Raises OSError
-    where a layer that is offered cannot be entered.
+    `keep` are the two descriptors that stay open: where the request comes from and where the reply goes. `space` is the
+    `address_space` that it has. What can be made before the fork is: each page that a child writes is copied for it.
+    Raises OSError where a layer that is offered cannot be entered.
     """
     _die_with_parent()
     os.setsid()  # a group of its own: whatever it starts is killed with it
@@ -56,8 +58,7 @@ def enter(limits: Limits, keep: tuple[int, int], layers: Layers) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
-    size = _address_space() + limits.memory
-    resource.setrlimit(resource.RLIMIT_AS, (size, size))
+    resource.setrlimit(resource.RLIMIT_AS, (space + limits.memory, space + limits.memory))
     if layers.landlock is not None:
         _no_new_privileges()
         if not landlock.restrict(layers.landlock):
@@ -71,19 +72,18 @@ def enter(limits: Limits, keep: tuple[int, int], layers: Layers) -> None:
 
 
 def _no_new_privileges() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+    libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _die_with_parent() -> None:
     """On Linux: no answer outlives the zygote, not even one that sleeps. Elsewhere the CPU limit ends most."""
     if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc().prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def _address_space() -> int:
+def address_space() -> int:
     """Bytes of address space that this process has: torch maps gigabytes of it before it computes anything."""
     try:
-        with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 -- pathlib is slower, and this is per child
-            return int(statm.read().split()[0]) * _PAGE
+        return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * _PAGE
     except OSError:
         return 2**40  # no /proc (macOS, which does not enforce RLIMIT_AS either)

@@ -11,6 +11,9 @@ import platform
 import struct
 import sys
 from collections.abc import Iterator
+from functools import cache
+
+from tensordrill.judge.libc import libc
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # a column below; AUDIT_ARCH_…
 _X32 = 0x40000000  # x86-64's calls with 32-bit pointers: other numbers for the same
@@ -59,23 +62,32 @@ _DUPLICATING = (0, 1, 2, 3, 1030)  # F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_DUPFD
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
 _ALLOW, _ERROR, _KILL = 0x7FFF0000, 0x00050000, 0x80000000
 _NUMBER, _ARCHITECTURE = 0, 4  # where struct seccomp_data has them
+_ITSELF = 0x54455354  # no system gives out a process id that high
 Instruction = tuple[int, int, int, int]
 
 
 def available() -> bool:
     """Whether this system's calls are known here."""
-    return sys.platform == "linux" and platform.machine() in _ARCHITECTURES
+    if sys.platform != "linux" or platform.machine() not in _ARCHITECTURES:
+        return False
+    _packed(platform.machine())
+    return True
 
 
 def install() -> bool:
     """Filter the system calls of this process, and of what it starts, for ever. Returns whether it worked."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if not available() or libc.prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+    if not available() or libc().prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
         return False
-    code = b"".join(struct.pack("=HBBI", *each) for each in program(platform.machine(), os.getpid()))
+    code = _packed(platform.machine()).replace(struct.pack("=I", _ITSELF), struct.pack("=I", os.getpid()))
     instructions = ctypes.create_string_buffer(code, len(code))
     filter_ = struct.pack("@HP", len(code) // 8, ctypes.addressof(instructions))
-    return bool(libc.prctl(_SET_SECCOMP, _FILTER, ctypes.c_char_p(filter_), 0, 0) == 0)
+    return bool(libc().prctl(_SET_SECCOMP, _FILTER, ctypes.c_char_p(filter_), 0, 0) == 0)
+
+
+@cache
+def _packed(machine: str) -> bytes:
+    """The filter in the kernel's form, with `_ITSELF` for the process: made once, before the forks."""
+    return b"".join(struct.pack("=HBBI", *each) for each in program(machine, _ITSELF))
 
 
 def program(machine: str, pid: int) -> Iterator[Instruction]:

@@ -18,7 +18,8 @@ import tempfile
 import time
 from dataclasses import dataclass, replace
 
-from tensordrill.judge.sandbox import Layers, Limits, enter
+from tensordrill.judge import large_pages
+from tensordrill.judge.sandbox import Layers, Limits, address_space, enter
 
 _CHUNK = 1 << 18
 MAX_ORDER = 1000
@@ -100,6 +101,7 @@ def _reload(spare: Child, limits: Limits, layers: Layers) -> Child:
 def _freeze() -> None:
     gc.collect()
     gc.freeze()  # a child that collected garbage would copy every page it looks at
+    large_pages.use()
 
 
 def _layers_that_work(limits: Limits) -> Layers | None:
@@ -131,10 +133,11 @@ def _computes(limits: Limits, layers: Layers) -> bool:
 def _fork(limits: Limits, layers: Layers) -> Child:
     request_out, request_in = os.pipe()
     reply_out, reply_in = os.pipe()
+    space = address_space()
     pid = os.fork()
     if pid == 0:
         try:
-            enter(limits, (request_out, reply_in), layers)
+            enter(limits, (request_out, reply_in), layers, space)
             _be_child(request_out, reply_in)
         finally:
             os._exit(0)
