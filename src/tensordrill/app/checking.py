@@ -72,21 +72,19 @@ def check_level(drill: Drill, level: int, seeds: int, judge: Judge) -> Report:
     started = perf_counter()
     problems: Counter[str] = Counter()
     first: dict[str, int] = {}
-    hashes, structures = set[str](), set[str]()
-    confused: set[str] = set()
+    structures, confused = set[str](), set[str]()
+    known: dict[str, list[str]] = {}  # by the hash: puzzles that are the same run on the same instances
     certified = 0
     for start in range(0, seeds, _CHUNK):
         chunk = range(start, min(start + _CHUNK, seeds))
         made = {seed: _made(drill, seed, level) for seed in chunk}
         puzzles = {seed: puzzle for seed, puzzle in made.items() if isinstance(puzzle, Puzzle)}
-        found = {seed: [puzzle] for seed, puzzle in made.items() if isinstance(puzzle, str)}
-        for (seed, puzzle), (certificate, wrong) in zip(
-            puzzles.items(), judge.vet(list(puzzles.values())), strict=True
-        ):
-            hashes.add(puzzle.hash)
+        new = {puzzle.hash: puzzle for puzzle in puzzles.values() if puzzle.hash not in known}
+        for puzzle, (certificate, wrong) in zip(new.values(), judge.vet(list(new.values())), strict=True):
             structures.add(structure(puzzle))
             confused.update(certificate.confused)
-            found[seed] = [*_incomplete(puzzle), *wrong]
+            known[puzzle.hash] = [*_incomplete(puzzle), *wrong]
+        found = {seed: known[it.hash] if isinstance(it, Puzzle) else [it] for seed, it in made.items()}
         for seed, sentences in found.items():
             certified += not sentences
             problems.update(sentences)
@@ -102,7 +100,7 @@ def check_level(drill: Drill, level: int, seeds: int, judge: Judge) -> Report:
         level=level,
         seeds=seeds,
         certified=certified,
-        puzzles=len(hashes),
+        puzzles=len(known),
         structures=len(structures),
         promised=promised,
         confused=tuple(sorted(confused)),
