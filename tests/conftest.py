@@ -1,7 +1,12 @@
 """Every test has a home of its own, and a clock only where it sets one."""
 
-from collections.abc import Iterator
+import ctypes
+import os
+import struct
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import pytest
 from hypothesis import settings
@@ -35,3 +40,34 @@ def judge() -> Iterator[Judge]:
     """One judge for a whole worker: its zygote takes two seconds to start."""
     with Judge() as shared:
         yield shared
+
+
+T = TypeVar("T")
+
+
+class AsOrdinaryUser(Protocol):
+    """Runs a function as one whom a file's mode refuses something."""
+
+    def __call__(self, function: Callable[[], T]) -> T: ...
+
+
+@pytest.fixture
+def as_ordinary_user() -> AsOrdinaryUser:
+    """Root too, but without the right to pass every permission."""
+
+    def without_rights() -> None:
+        if os.geteuid() == 0:
+            libc, header = ctypes.CDLL(None), struct.pack("=Ii", 0x20080522, 0)  # _LINUX_CAPABILITY_VERSION_3
+            rights = ctypes.create_string_buffer(24)
+            assert libc.capget(header, rights) == 0
+            kept = [each & ~0b110 for each in struct.unpack("=6I", rights.raw)]  # CAP_DAC_OVERRIDE, _READ_SEARCH
+            for one in (1, 2):
+                assert libc.prctl(24, one) == 0  # PR_CAPBSET_DROP: nor does what it starts have them
+            assert libc.capset(header, struct.pack("=6I", *kept)) == 0
+
+    def run(function: Callable[[], T]) -> T:
+        # Linux keeps rights by the thread, and what one gives up does not come back.
+        with ThreadPoolExecutor(1, initializer=without_rights) as thread:
+            return thread.submit(function).result()
+
+    return run

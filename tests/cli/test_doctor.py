@@ -1,7 +1,6 @@
 """`tensordrill doctor` on sound and on broken installations: it tells, marks, and goes on."""
 
 import json
-import os
 import socket
 import sqlite3
 import subprocess
@@ -23,6 +22,7 @@ from tensordrill.store.migration import HEAD
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run, Sit
+    from tests.conftest import AsOrdinaryUser
 
 
 def looked(findings: Iterator[doctor.Finding]) -> dict[str, doctor.Finding]:
@@ -159,11 +159,10 @@ def test_a_home_that_is_no_folder(home: Path) -> None:
     assert found["data file"].mark is Mark.FAULT
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only to root")
-def test_a_home_that_cannot_be_written(file: Path) -> None:
+def test_a_home_that_cannot_be_written(file: Path, as_ordinary_user: "AsOrdinaryUser") -> None:
     file.parent.chmod(0o500)
     try:
-        found = looked(doctor.places()) | looked(doctor.data())
+        found = as_ordinary_user(lambda: looked(doctor.places()) | looked(doctor.data()))
     finally:
         file.parent.chmod(0o700)
     assert (found["home"].mark, found["events"].mark) == (Mark.FAULT, Mark.FAULT)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from threading import Timer
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,7 +16,8 @@ from tensordrill.store import Store, engine
 
 Record = Callable[..., tuple[Event, Card | None]]
 
-root = pytest.mark.skipif(os.geteuid() == 0, reason="root passes every permission")
+if TYPE_CHECKING:
+    from tests.conftest import AsOrdinaryUser
 
 
 def database(path: Path, *statements: str) -> None:
@@ -177,15 +179,16 @@ def locked(path: Path) -> Iterator[Callable[[Path, int], None]]:
     assert path.exists()
 
 
-@root
-def test_a_file_and_a_folder_without_rights(path: Path, locked: Callable[[Path, int], None]) -> None:
+def test_a_file_and_a_folder_without_rights(
+    path: Path, locked: Callable[[Path, int], None], as_ordinary_user: "AsOrdinaryUser"
+) -> None:
     Store.open(path).close()
     locked(path, 0o444)
     with pytest.raises(TensordrillError, match=r"The data file .* cannot be written"):
-        Store.open(path)
+        as_ordinary_user(lambda: Store.open(path))
     locked(path.parent, 0o555)
     with pytest.raises(TensordrillError, match=r"The folder .* cannot be written"):
-        Store.open(path)
+        as_ordinary_user(lambda: Store.open(path))
 
 
 @pytest.mark.parametrize("name", ["tensordrill.db", "tensordrill.db-wal"])
