@@ -184,6 +184,8 @@ ELEMENTWISE: Sequence[tuple[str, str, str, Mapping[str, str]]] = (
     ("{a} * {b}.sigmoid()", "{g} * {b}.sigmoid()", "{g} * {y} * (1 - {b}.sigmoid())",
      {"inner-forgotten": "{g} * {a}", "own-operand": "{g} * {b} * {b}.sigmoid() * (1 - {b}.sigmoid())"}),
 )  # fmt: skip
+# Its sign may be that of one operand, which may be a single number, or always +.
+ONE_SIDED = re.compile(r"maximum|hypot|abs|\*\* 2|exp|sigmoid")
 # x and y have every axis; the others are stretched.
 WITH_PARAMETERS = (
     ("x * w + b", {"x": "{g} * w", "w": "{g} * x", "b": "{g}"}, [("own-operand", "w", "{g} * w")]),
@@ -456,7 +458,7 @@ def write_backward(rng: Rng) -> WriteCode:
         rank,
     )
     unfit = {"ReLU"} if re.search("prod|norm", last.forward) else set()
-    if "amax" in last.forward:  # the largest entry is positive most often: nothing tells what a gate does below zero
+    if "amax" in last.forward or ONE_SIDED.search(start.forward):  # a gate with nothing below zero shows nothing
         unfit = {"ReLU", "Leaky", "ELU"}
     middle = rng.pick([step for step in (*ENTRYWISE, *NESTED) if step.name not in unfit])
     return asked(chained(start, rng.pick([[middle], [last], [middle, last]])))
