@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import RenderableType
 from rich.text import Text
 
-from tensordrill.app.sitting import Asked, Feedback, Solved
+from tensordrill.app.asked import Asked, Feedback, Solved
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.domain import MAX_LEVEL, Rating, Status, Verdict
 from tensordrill.ui import rendering

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tensordrill.app.sitting import take_back
+from tensordrill.app.recording import take_back
 from tensordrill.domain import MAX_LEVEL, Card, Event, EventType, Mode, PuzzleRecord, Rating, Status
 from tensordrill.errors import UsageError
 from tensordrill.schedule import plan, policy, rate, rebuild, replay, retrievability, review, step

@@ -183,7 +183,7 @@ class App:
 
     def undo(self) -> Event:
         """Take the last rating back. Returns the event that gave it. Raises UsageError where there is none."""
-        from tensordrill.app.sitting import take_back  # noqa: PLC0415 -- it knows the judge's side, for sessions
+        from tensordrill.app.recording import take_back  # noqa: PLC0415 -- the store is loaded when it is used
 
         return take_back(self.store, clock.now(), self.settings)
 

@@ -4,7 +4,9 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from tensordrill.app.sitting import Feedback, Sitting
+from tensordrill.app.asked import Feedback
+from tensordrill.app.recording import when
+from tensordrill.app.sitting import Sitting
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Card, Event, EventType, Mode
 from tensordrill.schedule import step, study_day
@@ -72,20 +74,17 @@ class Placing:
 
     def place(self, known: Collection[str]) -> dict[str, date]:
         """Hold these drills to be known, all in one transaction. Returns the study day on which each comes back."""
-        moment, last = self._now(), self._begun()[-1]
-        offset, puzzle = moment.utcoffset(), self._store.puzzle(last.puzzle)
-        assert offset is not None
+        now, last = when(self._now(), self._settings), self._begun()[-1]
+        puzzle = self._store.puzzle(last.puzzle)
         assert puzzle is not None
         stabilities = self.placement.stabilities(known)
 
         def write(number: int, drill: str, card: Card | None) -> tuple[Event, Card | None]:
             event = replace(
                 last,
+                **now,
                 number=number,
                 type=EventType.PLACED,
-                at_ms=round(moment.timestamp() * 1000),
-                offset_min=round(offset.total_seconds() / 60),
-                study_day=study_day(moment, self._settings.rollover),
                 drill=drill,
                 level=min(LEVEL, self.catalog[drill].levels),
                 answer="",

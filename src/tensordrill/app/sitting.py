@@ -2,85 +2,28 @@
 
 import json
 import os
-import shlex
 import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
+from tensordrill.app.asked import Answered, Asked, Feedback, Solved
+from tensordrill.app.recording import record_of, take_back, when
 from tensordrill.app.seeds import Seeds
 from tensordrill.authoring import Drill
 from tensordrill.catalog import Catalog
-from tensordrill.domain import Card, Event, EventType, PuzzleRecord, Rating, Status, Verdict
+from tensordrill.domain import Card, Event, EventType, Status, Verdict
 from tensordrill.errors import TensordrillError
 from tensordrill.judge import Certificate, Judge
 from tensordrill.puzzles import Puzzle
-from tensordrill.schedule import policy, rate, rebuild, step, study_day
+from tensordrill.schedule import policy, rate, step
 from tensordrill.session import Item, Session
 from tensordrill.settings import DEFAULTS, Settings
 from tensordrill.store import Store
 
 _SOUND_TRIES = 20
-
-
-@dataclass(frozen=True)
-class Asked:
-    """A puzzle as it is asked: the drill, the level and the seed that make it again."""
-
-    drill: Drill
-    level: int
-    seed: int
-    puzzle: Puzzle
-
-
-@dataclass(frozen=True)
-class Solved:
-    """A solution with its reason, and where a program was shown, what it does step by step.
-
-    `raised` is what torch says where the program raises; `puzzle` is what was solved, for pictures of it.
-    """
-
-    answer: str
-    why: str
-    steps: str | None = None
-    raised: str | None = None
-    puzzle: Puzzle | None = None
-
-
-@dataclass(frozen=True)
-class Feedback:
-    """What an answer led to. `seconds` is the learner's time.
-
-    `rating` and `due` are None where it rated nothing; `replaced`: the puzzle was at fault, and another took its place.
-    """
-
-    verdict: Verdict
-    rating: Rating | None = None
-    due: date | None = None
-    level: int | None = None
-    replaced: bool = False
-    seconds: float = 0.0
-
-
-@dataclass(frozen=True)
-class Answered:
-    """An answer that was judged, and on which device; where it mispredicts a program, with that program's `steps`."""
-
-    asked: Asked
-    text: str
-    steps: str | None = None
-    device: str = "cpu"
-
-    @property
-    def command(self) -> str:
-        """The shell command that judges it once more, anywhere."""
-        asked = self.asked
-        answer = shlex.quote(self.text)
-        device = "" if self.device == "cpu" else f" --device {self.device}"
-        return f"tensordrill grade {asked.drill.id} --seed {asked.seed} --level {asked.level}{device} --answer {answer}"
 
 
 class Sitting:
@@ -326,22 +269,19 @@ class Sitting:
             self._asked_at = None
 
     def _record(self, kind: EventType, text: str, verdict: Verdict | None) -> tuple[Event, Card | None]:
-        asked, session, moment = self._asked, self.session, self._now()
-        day = study_day(moment, self._settings.rollover)
-        offset = moment.utcoffset()
-        assert offset is not None
+        asked, session, now = self._asked, self.session, when(self._now(), self._settings)
         status = verdict.status if verdict else None
         attempt = session.attempts + (kind is EventType.ANSWER)
 
         def write(number: int, card: Card | None) -> tuple[Event, Card | None]:
-            rating = rate(mode=session.mode, status=status, attempt=attempt, hints=session.hints, card=card, day=day)
+            rating = rate(
+                mode=session.mode, status=status, attempt=attempt, hints=session.hints, card=card, day=now["study_day"]
+            )
             event = Event(
+                **now,
                 number=number,
                 type=kind,
                 mode=session.mode,
-                at_ms=round(moment.timestamp() * 1000),
-                offset_min=round(offset.total_seconds() / 60),
-                study_day=day,
                 drill=asked.drill.id,
                 level=asked.level,
                 seed=asked.seed,
@@ -364,42 +304,3 @@ class Sitting:
         self.seconds += self._spent
         self._spent = 0.0
         return recorded
-
-
-def take_back(store: Store, moment: datetime, settings: Settings = DEFAULTS) -> Event:
-    """Take the last rating back by an event of its own, and return the event that gave it."""
-    offset = moment.utcoffset()
-    assert offset is not None
-
-    def write(number: int, last: Event) -> Event:
-        return replace(
-            last,
-            number=number,
-            type=EventType.UNDO,
-            at_ms=round(moment.timestamp() * 1000),
-            offset_min=round(offset.total_seconds() / 60),
-            study_day=study_day(moment, settings.rollover),
-            answer="",
-            status=None,
-            wrong_turn=None,
-            duration_ms=0,
-            rating=None,
-            policy=None,
-            replica=store.replica,
-            undoes=last.id,
-        )
-
-    return store.undo(write, lambda events: next(iter(rebuild(events).values()), None))
-
-
-def record_of(asked: Asked) -> PuzzleRecord:
-    """The puzzle as it is kept under its hash."""
-    face, puzzle = asked.puzzle.face, asked.puzzle
-    return PuzzleRecord(
-        hash=puzzle.hash,
-        drill=asked.drill.id,
-        kind=puzzle.kind,
-        prompt=face.prompt,
-        code=face.code or "",
-        reference=puzzle.reference.source,
-    )

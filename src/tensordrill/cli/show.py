@@ -31,7 +31,7 @@ def command(drill: str, seed: int | None, level: int, solution: bool, as_json: b
     if as_json:
         options.print_json(data | ({"solution": told} if told else {}))
         return
-    from tensordrill.app.sitting import Asked, Solved
+    from tensordrill.app.asked import Asked, Solved
     from tensordrill.ui import rendering
     from tensordrill.ui.console import make_console
 

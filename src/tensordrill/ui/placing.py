@@ -7,8 +7,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from tensordrill.app.asked import Asked
 from tensordrill.app.placing import Placing
-from tensordrill.app.sitting import Asked
 from tensordrill.errors import UsageError
 from tensordrill.schedule.placement import A_DAY, MOST_PUZZLES
 from tensordrill.ui import rendering

@@ -10,7 +10,7 @@ from string import ascii_lowercase
 from rich.console import RenderableType
 from rich.text import Text
 
-from tensordrill.app.sitting import Asked, Feedback, Solved
+from tensordrill.app.asked import Asked, Feedback, Solved
 from tensordrill.domain import Rating, Status, Verdict
 from tensordrill.puzzles import Face, Puzzle, Tensor
 from tensordrill.ui.layout import Code, Grids, Hanging, Heading, Indented, Prose, Row, Sheet

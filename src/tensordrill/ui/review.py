@@ -7,7 +7,8 @@ from datetime import date
 from rich.console import RenderableType
 from rich.text import Text
 
-from tensordrill.app.sitting import Asked, Sitting
+from tensordrill.app.asked import Asked
+from tensordrill.app.sitting import Sitting
 from tensordrill.domain import Mode, Status
 from tensordrill.errors import UsageError
 from tensordrill.session import Phase

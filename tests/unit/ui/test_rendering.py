@@ -5,7 +5,7 @@ from datetime import date
 
 from rich.console import RenderableType
 
-from tensordrill.app.sitting import Feedback, Solved
+from tensordrill.app.asked import Feedback, Solved
 from tensordrill.domain import Status, Verdict
 from tensordrill.puzzles import PredictShape
 from tensordrill.ui import rendering
