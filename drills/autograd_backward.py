@@ -445,7 +445,8 @@ def write_backward(rng: Rng) -> WriteCode:
         case _:
             start, rank = rng.pick(BATCHED), 3
     # The largest entry must be one alone, and where zeros would be divided by, no relu stands before.
-    # An operand that is the same along an axis has no gradient through what normalises along it.
+    # An operand that is the same along an axis has no gradient through what normalises along it, and the same one
+    # everywhere through a product along it.
     stretched = len(set(start.shapes.values())) > 1 and "@" not in start.forward
     lasts = rng.pick([ALONG, REDUCTIONS])
     last = along_axis(
@@ -453,7 +454,8 @@ def write_backward(rng: Rng) -> WriteCode:
         [
             it
             for it in lasts
-            if not ("maximum" in start.forward and "amax" in it.forward) and not (stretched and it in NORMALISING)
+            if not ("maximum" in start.forward and "amax" in it.forward)
+            and not (stretched and (it in NORMALISING or "prod" in it.forward))
         ],
         rank,
     )
