@@ -1,6 +1,7 @@
 """`grade --batch`: many answers, good and bad, through one process."""
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -160,12 +161,22 @@ def test_malformed_lines_are_told_in_their_place(run: "Run", catalog: Catalog, t
         (json.dumps({**good, "answer": None}), "'answer' is missing, or not a string"),
         (json.dumps({**good, "drill": name[:-1]}), f"Did you mean {name}"),
         (json.dumps({**good, "anwser": "x"}), "unknown key 'anwser'"),
+        (json.dumps({**good, "x" * 10**5: "x"}), "unknown key 'xxx"),
+        (json.dumps({**good, "drill": "x" * 10**5}), "There is no drill 'xxx"),
+        (json.dumps({**good, "answer": "x" * 2 * 10**6}), "longer than 2,000,000 characters"),
+        (json.dumps({**good, "id": [math.nan]}), "'id' is nested too deeply, or holds a number that JSON has not"),
+        (json.dumps({**good, "id": 0})[:-2] + "1e999}", "'id' is nested too deeply"),
+        *(
+            (json.dumps({**good, "id": 0})[:-2] + "[" * deep + "]" * deep + "}", "'id' is nested")
+            for deep in (900, 980)
+        ),
     ]
     file = tmp_path / "batch.jsonl"
     both = [text for line, _ in lines for text in (line, json.dumps({**good, "id": "good"}))]
     file.write_text("\n".join(both))
     done = run("grade", "--batch", str(file))
     assert (done.returncode, done.stderr) == (1, "")
+    assert max(map(len, done.stdout.splitlines())) < 1000
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     assert len(answers) == len(both)
     for n, (line, told) in enumerate(lines):
@@ -194,3 +205,11 @@ def test_bytes_that_are_no_text_spoil_their_line_alone(run: "Run", catalog: Cata
     done = run("grade", "--batch", "-", stdin=b"\xff\xfe\n" + good + b"\n")
     assert done.returncode == 1
     assert [set(json.loads(line)) == {"error", "line"} for line in done.stdout.splitlines()] == [True, False]
+
+
+def test_what_python_says_of_an_answer_is_not_for_stderr(run: "Run", catalog: Catalog) -> None:
+    drill = next(one for one in catalog.values() if one.puzzle(1).kind == "expr")
+    lines = [json.dumps({"drill": drill.id, "seed": 1, "answer": answer}) for answer in ("1 is 1", r"'\d'")]
+    done = run("grade", "--batch", "-", stdin="\n".join(lines))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [json.loads(line)["status"] for line in done.stdout.splitlines()] == ["wrong-value", "wrong-value"]

@@ -11,6 +11,7 @@ from tensordrill.judge.values import Items, Observed, Other, Raised, Scalar, Ten
 from tensordrill.puzzles import Said
 
 NAN, INF = math.nan, math.inf
+HUGE = 1.7e308  # a complex number of two of them has an absolute value that no float can hold
 
 
 def tensor(*elements: bool | complex, shape: tuple[int, ...] | None = None, dtype: str = "float64") -> TensorValue:
@@ -38,7 +39,7 @@ def float32(value: float) -> float:
         (tensor(0.1 + 0.2 + 0.3), tensor(0.3 + 0.2 + 0.1)),  # a sum in another order
         (tensor(1e6, -3e-11), tensor(1e6, 0.0)),  # cancellation beside a large entry
         (tensor(0.1, 0.2), tensor(float32(0.1), float32(0.2), dtype="float32")),  # honest float32
-        (tensor(1 / 3), tensor(0.333, dtype="float16")),
+        (tensor(1 / 3, dtype="float16"), tensor(0.333, dtype="bfloat16")),
         (tensor(NAN, INF, -INF), tensor(NAN, INF, -INF)),
         (tensor(3, dtype="int64"), tensor(3, dtype="int32")),
         (tensor(True, False, dtype="bool"), tensor(True, False, dtype="bool")),
@@ -76,6 +77,7 @@ def test_the_same(expected: Value, got: Value) -> None:
         (tensor(1.0), tensor(True, dtype="bool"), Status.WRONG_DTYPE),
         (tensor(1, dtype="int64"), tensor(True, dtype="bool"), Status.WRONG_DTYPE),
         (tensor(1.0), tensor(1 + 0j, dtype="complex128"), Status.WRONG_DTYPE),
+        (tensor(1 / 3), tensor(0.333, dtype="float16"), Status.WRONG_DTYPE),  # a percent off would pass
         (tensor(1.0, 2.0), tensor(2.0, 1.0), Status.WRONG_VALUE),
         (tensor(1.0), tensor(1.0 + 1e-6), Status.WRONG_VALUE),  # float64 tells what float32 could not
         (tensor(1.0), tensor(1.0 + 1e-3, dtype="float32"), Status.WRONG_VALUE),
@@ -85,6 +87,11 @@ def test_the_same(expected: Value, got: Value) -> None:
         (tensor(NAN), tensor(0.0), Status.WRONG_VALUE),
         (tensor(INF), tensor(-INF), Status.WRONG_VALUE),
         (tensor(INF), tensor(1e308), Status.WRONG_VALUE),
+        (tensor(1j, dtype="complex128"), tensor(complex(HUGE, HUGE), dtype="complex128"), Status.WRONG_VALUE),
+        (tensor(complex(HUGE, HUGE), dtype="complex128"), tensor(1j, dtype="complex128"), Status.WRONG_VALUE),
+        (tensor(1j, complex(0, INF), dtype="complex128"), tensor(1j, 1j, dtype="complex128"), Status.WRONG_VALUE),
+        (Scalar("float", 0.5), Scalar("int", 10**3999), Status.WRONG_VALUE),
+        (Scalar("int", 5), Scalar("int", -(10**3999)), Status.WRONG_VALUE),
         (tensor(INF, 1.0), tensor(INF, 2.0), Status.WRONG_VALUE),
         (Scalar("int", 1), Scalar("bool", True), Status.WRONG_VALUE),
         (Scalar("int", 1), Scalar("float", 1.5), Status.WRONG_VALUE),

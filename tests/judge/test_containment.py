@@ -131,6 +131,24 @@ def state_of(pid: int) -> str:
         return "gone"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the system's filter is Linux's")
+def test_the_second_try_of_an_answer_has_the_time_that_the_first_has_left() -> None:
+    """One that is stopped is tried again with all of torch: it must not take its time twice."""
+    with Judge(Limits(cpu_s=1, wall_s=2.0, memory=128 * 2**20)) as fresh:
+        assert fresh.grade(PUZZLE, "x.sum(1)").correct
+        verdict = fresh.grade(CODE, "import os, time\ntime.sleep(1.5)\nos.fork()\nreturn x.sum(1)")
+        assert verdict.status is Status.TIMEOUT, verdict.feedback
+
+
+def test_what_breaks_the_judge_is_no_verdict_and_not_its_end(strict: Judge, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as broken:
+        broken.setattr("tensordrill.judge.client.explain", lambda *_: 1 / 0)
+        verdict = strict.grade(PUZZLE, "x.sum(0)")
+    assert verdict.status is Status.INTERNAL
+    assert "ZeroDivisionError" in verdict.feedback
+    assert strict.grade(PUZZLE, "x.sum(1)").correct
+
+
 def test_a_killed_zygote_is_replaced_and_the_answer_judged() -> None:
     with Judge() as judge:
         assert judge.grade(PUZZLE, "x.sum(1)").correct

@@ -248,6 +248,32 @@ def test_it_is_correct(usual: Judge, puzzle: WriteCode, answer: str) -> None:
     assert verdict.correct, f"{verdict.status}: {verdict.feedback}"
 
 
+SET_UP = WriteCode(
+    prompt="The sum of the scores, which are three times x.",
+    tensors=[tensor("x", "row column")],
+    setup="def scores(x):\n    return 3 * x\n\ndef observed(it):\n    return it.sum()",
+    signature="def total(x):",
+    body="return scores(x).sum()",
+    observe={"the result": "observed(total(x))"},
+    hints=["a", "b"],
+    why="sum",
+)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "def observed(it):\n    return 3 * it\ndef total(x):\n    return observed(x.sum())",
+        "x = 3\ndef total(y):\n    return x * y.sum()",
+        "def total(x):\n    return scores(x).sum()\nfor scores in ():\n    pass",
+        "def total(x, again=True):\n    return total(x, False) if again else scores(x).sum()",
+    ],
+)
+def test_a_helper_may_be_called_as_something_that_the_learner_does_not_see(usual: Judge, answer: str) -> None:
+    verdict = usual.grade(SET_UP, answer)
+    assert verdict.correct, f"{verdict.status}: {verdict.feedback}"
+
+
 @pytest.mark.parametrize("kind", ["einsum", "pattern", "expr", "code", "order", "fix"])
 def test_the_drills_own_solutions_are_correct(usual: Judge, catalog: Catalog, kind: str) -> None:
     """Of each kind that runs, the first drills, as their authors answer them."""

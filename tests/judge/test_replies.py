@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tensordrill.judge.values import MAX_ELEMENTS, BadReplyError, Items, Scalar, TensorValue, Value, read_reply
+from tensordrill.judge.values import (
+    MAX_ELEMENTS,
+    BadReplyError,
+    Items,
+    LargeReplyError,
+    Scalar,
+    TensorValue,
+    Value,
+    read_reply,
+)
 
 
 def one(node: object) -> bytes:
@@ -70,6 +79,8 @@ def test_honest(node: object, value: Value) -> None:
         one(["int", "1e5"]),
         one(["int", "9" * 5000]),
         one(["float", "one"]),
+        one(["float", "\u0663"]),
+        one(["float", "1" * 100]),
         one(["bool", 1]),
         one(["dict", ["a", "b"], [["none"]]]),
         one(None),
@@ -78,6 +89,23 @@ def test_honest(node: object, value: Value) -> None:
 )
 def test_forged(reply: bytes) -> None:
     with pytest.raises(BadReplyError):
+        read_reply(reply, [(1, 1)])
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        b"[" + b"[]," * 5_000_000 + b"[]]",
+        b"[" + b"1," * 10_000_000 + b"1]",
+        b"{" + b'"":1,' * 5_000_000 + b'"":1}',
+        one(["list", [["none"]] * 200_000]),
+        one(["list", [["tensor", "int8", [MAX_ELEMENTS], packed("b", *[-100] * MAX_ELEMENTS)]] * 20]),
+    ],
+    ids=["lists", "numbers", "keys", "values", "entries"],
+)
+def test_more_than_is_read(reply: bytes) -> None:
+    """Small on the wire, and a gigabyte of objects once it is read."""
+    with pytest.raises(LargeReplyError):
         read_reply(reply, [(1, 1)])
 
 

@@ -1,6 +1,7 @@
 """What people type, and what is understood by it: tables of answer forms for every kind of puzzle."""
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -72,6 +73,7 @@ VALUE = PredictValue(program="x = 1", ask="x", **TOLD)
         ("einsum('bkd,bqd->bqk', K, Q)", 'torch.einsum("bkd,bqd->bqk", K, Q)'),
         ("torch.einsum('bqd,bkd->bqk', [Q, K])", 'torch.einsum("bqd,bkd->bqk", Q, K)'),
         ("einops.einsum(Q, K, 'batch q d, batch k d -> batch q k')", 'torch.einsum("bqd,bkd->bqk", Q, K)'),
+        ("torch.einsum('bqd,bkd->bqk')", 'torch.einsum("bqd,bkd->bqk", Q, K)'),
         ("```\nbqd,bkd->bqk\n```", 'torch.einsum("bqd,bkd->bqk", Q, K)'),
     ],
 )
@@ -92,6 +94,7 @@ def test_equations(text: str, call: str) -> None:
         ("bqd,bkd-bqk", "no -"),
         ("bqd,bkd->bqк", "CYRILLIC SMALL LETTER KA"),
         ("b2d,bkd->bqk", "words"),
+        ("batch q d, batch k d -> " + " ".join(f"axis{i}" for i in range(30)), "names 34 axes"),
         ("sum('bqd', Q)", "calls sum"),
         ("torch.einsum('bqd,bkd->bqk', Q, V)", "passes V"),
         ("torch.einsum(Q, K)", "no string"),
@@ -124,6 +127,7 @@ def test_ranks_tell_words_from_letters() -> None:
         ("rearrange(x, 'b s (h d) -> b h s d', h=4)", 'einops.rearrange(x, "b s (h d) -> b h s d", h=4)'),
         ("einops.rearrange(x, 'b s (h d)->b h s d', h=4)", 'einops.rearrange(x, "b s (h d)->b h s d", h=4)'),
         ("reduce(x, 'b s d -> b s', 'mean')", 'einops.reduce(x, "b s d -> b s", "mean")'),
+        ("rearrange('b s (h d) -> b h s d', h=4)", 'einops.rearrange(x, "b s (h d) -> b h s d", h=4)'),
         ("reduce(x, 'b s d -> b s', reduction='mean')", 'einops.reduce(x, "b s d -> b s", "mean")'),
     ],
 )
@@ -143,6 +147,7 @@ def test_patterns(text: str, call: str) -> None:
         ("rearrange(y, 'b s (h d) -> b h s d', h=4)", "passes y"),
         ("rearrange(x, 'b s (h d) -> b h s d', h=n)", "h=n"),
         ("x.permute(0, 1)", "calls permute"),
+        ("reduce(x, 'b s d -> b s', 'mean\"), exit(\"')", "neither"),
     ],
 )
 def test_slips_in_patterns(text: str, says: str) -> None:
@@ -178,6 +183,34 @@ def test_slips_in_expressions(text: str, says: str) -> None:
     with pytest.raises(Slip) as slip:
         SUM.read(text)
     assert says in str(slip.value)
+
+
+@pytest.mark.parametrize("text", ["(lambda einsum: einsum.sum(1))(x)", "[einsum.sum() for einsum in x]"])
+def test_a_name_of_ones_own_is_not_what_the_prompt_rules_out(text: str) -> None:
+    assert text in SUM.read(text).source
+
+
+@pytest.mark.parametrize(
+    "helper", ["def einsum(x):\n    return x.sum()", "einsum = torch.sum", "import math as einsum"]
+)
+def test_a_helper_of_ones_own_is_not_what_the_prompt_rules_out(helper: str) -> None:
+    text = f"{helper}\ndef total(x):\n    return einsum(x)"
+    assert replace(CODE, forbid=("einsum",)).read(text).source == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def total(x, einsum=einsum):\n    return einsum(x)",
+        "from torch import einsum\ndef total(x):\n    return einsum(x)",
+        "def total(x):\n    def inner():\n        return einsum(x)\n    return inner()",
+        "def other(einsum):\n    pass\ndef total(x):\n    return einsum(x)",
+        "def total(x):\n    global einsum\n    return einsum(x)",
+    ],
+)
+def test_a_name_that_comes_from_elsewhere_is_ruled_out(text: str) -> None:
+    with pytest.raises(Forbidden, match="einsum"):
+        replace(CODE, forbid=("einsum",)).read(text)
 
 
 @pytest.mark.parametrize("text", ["torch.einsum('ij->i', x)", "einops.einsum(x, 'i j -> i')", "getattr(x, 'y').einsum"])
@@ -343,6 +376,9 @@ def test_nan_is_a_value() -> None:
         "2**9999",
         "[" * 3000,
         "'a'*3",
+        "0x" + "f" * 5000,
+        "-0x" + "f" * 5000,
+        "[1, 1" + "0" * 400 + "]",
     ],
 )
 def test_slips_in_values(text: str) -> None:

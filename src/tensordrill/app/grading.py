@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from math import isfinite
 from queue import Queue
 from threading import Thread
 from typing import Any
@@ -16,6 +17,9 @@ from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle
 
 MAX_SEED = 2**63 - 1
+LONGEST_LINE = 2_000_000  # characters: an answer has at most 20,000, and a long line waits with 255 others
+_LONGEST_SHOWN = 100  # of what a line holds, in what is said of it
+_DEEPEST_ID = 600
 MANY_WAITING, MOST_WAITING = 16, 256  # lines of a batch
 _KEYS = {"drill", "seed", "level", "answer", "id"}
 
@@ -144,6 +148,8 @@ def grade_lines(
 
 
 def _read(line: str, catalog: Catalog) -> tuple[dict[str, object], _Request]:
+    if len(line) > LONGEST_LINE:
+        raise UsageError(f"That line is longer than {LONGEST_LINE:,} characters.")
     try:
         fields = json.loads(line)
     except (ValueError, RecursionError):
@@ -152,7 +158,8 @@ def _read(line: str, catalog: Catalog) -> tuple[dict[str, object], _Request]:
         raise UsageError("That line is not a JSON object.")
     if unknown := sorted(set(fields) - _KEYS):
         raise UsageError(
-            f"That line has an unknown key {unknown[0]!r}.", hint=f"It may have {', '.join(sorted(_KEYS))}."
+            f"That line has an unknown key {unknown[0][:_LONGEST_SHOWN]!r}.",
+            hint=f"It may have {', '.join(sorted(_KEYS))}.",
         )
     for key, kind in {"drill": str, "seed": int, "answer": str}.items():
         if type(fields.get(key)) is not kind:
@@ -160,9 +167,23 @@ def _read(line: str, catalog: Catalog) -> tuple[dict[str, object], _Request]:
     level = fields.get("level", 1)
     if type(level) is not int:
         raise UsageError("That line's 'level' is not a whole number.")
-    drill = catalog.find(fields["drill"])
+    if not _can_be_echoed(fields.get("id")):
+        raise UsageError("That line's 'id' is nested too deeply, or holds a number that JSON has not.")
+    drill = catalog.find(fields["drill"][:_LONGEST_SHOWN])
     request = _Request(drill, checked_seed(fields["seed"]), checked_level(drill, level), fields["answer"])
     return ({"id": fields["id"]} if "id" in fields else {}), request
+
+
+def _can_be_echoed(value: object) -> bool:
+    """Whether it is JSON that any reader takes: Python's own reads NaN, and nests deeper than it can write."""
+    level = [value]
+    for _ in range(_DEEPEST_ID):
+        if any(isinstance(one, float) and not isfinite(one) for one in level):
+            return False
+        held = (one.values() if isinstance(one, dict) else one for one in level if isinstance(one, dict | list))
+        if not (level := [inner for one in held for inner in one]):
+            return True
+    return False
 
 
 def _list(items: Iterable[str] | None) -> list[str] | None:

@@ -4,6 +4,7 @@ import errno
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -56,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     gc.set_threshold(
         100_000, 20, 20
     )  # imports make no garbage worth looking for: a tenth of the way to the first prompt
+    warnings.filterwarnings("ignore", module=r"<(answer|unknown)>\Z")  # of answers, when they are parsed
     try:
         code = root.main(args=arguments, prog_name="tensordrill", standalone_mode=False)
         sys.stdout.flush()

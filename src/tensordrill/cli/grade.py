@@ -92,8 +92,14 @@ def _opened(source: str) -> IO[str]:
 
 
 def _lines(file: IO[str], source: str) -> Iterator[str]:
+    from tensordrill.app.grading import LONGEST_LINE
+
     try:
-        yield from file
+        while line := file.readline(LONGEST_LINE + 1):
+            rest = line
+            while len(rest) > LONGEST_LINE and rest[-1] != "\n":  # skip the rest of a line that is too long
+                rest = file.readline(LONGEST_LINE + 1)
+            yield line
     except OSError as error:
         raise _unreadable(source, error) from None
 

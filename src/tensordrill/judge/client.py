@@ -1,6 +1,5 @@
 """`Judge`: certifies puzzles and grades answers. Holds no torch; that is in the zygote's children."""
 
-import signal
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -22,30 +21,17 @@ from tensordrill.judge.certifying import (
 from tensordrill.judge.diagnosing import explain
 from tensordrill.judge.gpu import Gpu, likely, required
 from tensordrill.judge.instances import Instance, instances, request
+from tensordrill.judge.outcomes import TOO_MUCH, FailedRunError, Job, observed
 from tensordrill.judge.process import Reply, ZygoteDiedError
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.showing import printable, show
 from tensordrill.judge.spawned import Backend, MissingDeviceError, backend_named, start_backend
-from tensordrill.judge.values import MAX_NAME, BadReplyError, Observed, read_reply
+from tensordrill.judge.values import BadReplyError, LargeReplyError, Observed
 from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, Wrong
 
 _KEPT = 100  # certificates
 _LONGEST = 4_000  # characters of feedback
-REFUSED = (
-    "It tried what no answer may: to write a file, to start a process, to reach the network or another process, or the "
-    "like."
-)
 _TOGETHER = 10  # puzzles that share a child where many are certified: forking costs more than running them
-Job = tuple[Puzzle, Sequence[Program], Sequence[Instance]]
-
-
-class FailedRunError(RuntimeError):
-    """A child was stopped before it could reply: `status` and a sentence."""
-
-    def __init__(self, status: Status, sentence: str) -> None:
-        super().__init__(sentence)
-        self.status = status
-        self.sentence = sentence
 
 
 class Judge:
@@ -150,7 +136,10 @@ class Judge:
     def grade(self, puzzle: Puzzle, text: str) -> Verdict:
         """The verdict on what a learner typed."""
         started = time.perf_counter()
-        verdict = self._grade(puzzle, text)
+        try:
+            verdict = self._grade(puzzle, text)
+        except Exception as error:  # noqa: BLE001 -- what no test has thought of must not end a session, or a batch
+            verdict = _internal(f"The judge failed ({type(error).__name__}: {error}).")
         return replace(
             verdict,
             feedback=printable(verdict.feedback)[:_LONGEST],
@@ -208,9 +197,7 @@ class Judge:
         except FailedRunError as failed:
             return Verdict(status=failed.status, feedback=failed.sentence)
         except ZygoteDiedError as error:
-            return Verdict(
-                status=Status.INTERNAL, feedback=f"The judge failed ({error}). That is our fault; nothing was rated."
-            )
+            return _internal(f"The judge failed ({error}).")
         verdict = self._verdict(puzzle, certificate, answer, got)
         if verdict.correct and isinstance(answer, Program) and self._gpu is not None:
             return self._on_gpu(self._gpu, puzzle, answer, certificate) or verdict
@@ -229,6 +216,8 @@ class Judge:
         """What an answer gives on each instance. Raises FailedRunError or ZygoteDiedError."""
         try:
             [[got]] = self._run([(puzzle, [answer], certificate.instances)])
+        except LargeReplyError:
+            raise FailedRunError(Status.REFUSED, TOO_MUCH) from None
         except BadReplyError:
             raise FailedRunError(Status.REFUSED, "It tampered with how results are sent back.") from None
         return got
@@ -256,28 +245,9 @@ class Judge:
     def _run(self, jobs: Sequence[Job]) -> list[list[list[Observed]]]:
         """For each job, for each program, for each instance, what is observed; all in one child, in order.
 
-        Raises FailedRunError, BadReplyError or ZygoteDiedError.
+        Raises as `observed` does, or ZygoteDiedError.
         """
-        reply = self._ask([request(*job) for job in jobs])
-        if reply.outcome == "timeout":
-            raise FailedRunError(Status.TIMEOUT, f"It had not ended after {self._limits.cpu_s} seconds.")
-        if reply.outcome == "flood":
-            raise FailedRunError(Status.REFUSED, "It sent more than any result can hold.")
-        if reply.signal == signal.SIGSYS:
-            raise FailedRunError(Status.REFUSED, REFUSED)
-        if reply.outcome != "ran":
-            how = f"by signal {reply.signal}" if reply.signal else "from inside"
-            raise FailedRunError(Status.RAISED, f"The process that ran it was ended {how}, before there was a result.")
-        observed = read_reply(reply.data, [(len(programs), len(chosen)) for _, programs, chosen in jobs])
-        for (_, programs, _), runs in zip(jobs, observed, strict=True):
-            for program, run in zip(programs, runs, strict=True):
-                names = [name[:MAX_NAME] for name, _ in program.observe]
-                if any([name for name, _ in one.values] != names for one in run if not one.raised):
-                    raise BadReplyError("something else was observed than was asked")
-        if any(one.raised and one.raised.type == "MemoryError" for runs in observed for one in runs[0]):
-            megabytes = self._limits.memory // 2**20
-            raise FailedRunError(Status.MEMORY, f"It needs more than the {megabytes} MB that an answer may take.")
-        return observed
+        return observed(self._ask([request(*job) for job in jobs]), jobs, self._limits)
 
     def _ask(self, sent: list[dict[str, object]]) -> Reply:
         """Ask the zygote, and once more of a fresh one where it has died: the answer is not at fault for that."""
@@ -301,6 +271,10 @@ def _read(puzzle: Puzzle, text: str) -> Answer | Verdict:
         return Verdict(status=Status.REFUSED, feedback=printable(str(forbidden)))
     except (ValueError, OverflowError, RecursionError):
         return Verdict(status=Status.UNPARSABLE, feedback="That answer cannot be read.")  # Python's own limits
+
+
+def _internal(sentence: str) -> Verdict:
+    return Verdict(status=Status.INTERNAL, feedback=f"{sentence} That is our fault; nothing was rated.")
 
 
 def _instances(puzzle: Puzzle) -> list[Instance]:

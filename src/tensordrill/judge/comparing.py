@@ -19,6 +19,7 @@ _TOLERANCES = {
     "complex128": (1e-8, 1e-11),
     "complex64": (1e-5, 1e-6),
 }
+_COARSE = ("float16", "bfloat16")  # what is wrong by a percent passes in them
 _EXACT = (0.0, 0.0)
 _BY_HAND = (5e-4, 1e-9)  # a person gives about four digits
 MARGIN = 100.0  # a wrong turn must be off by this many tolerances, or the puzzle does not tell it from the reference
@@ -83,9 +84,8 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
         case TensorValue(), TensorValue():
             if expected.shape != got.shape:
                 return differs(Status.WRONG_SHAPE, f"{_capital(name)} has shape {got.shape}, not {expected.shape}.")
-            same = expected.dtype == got.dtype if dtypes_matter else category(expected.dtype) == category(got.dtype)
-            if not same:
-                return differs(Status.WRONG_DTYPE, f"{_capital(name)} has dtype {got.dtype}, not {expected.dtype}.")
+            if unfit := _unfit(expected.dtype, got.dtype, dtypes_matter=dtypes_matter):
+                return differs(Status.WRONG_DTYPE, f"{_capital(name)} has dtype {got.dtype}, {unfit}.")
             if cells := unlike(expected.elements, got.elements, _TOLERANCES.get(got.dtype, _EXACT), slack):
                 return differs(Status.WRONG_VALUE, _count(name, len(cells), len(expected.elements)), cells)
         case Scalar(), Scalar():
@@ -104,6 +104,17 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
     return None
 
 
+def _unfit(expected: str, got: str, *, dtypes_matter: bool) -> str | None:
+    """Why a dtype will not do, in a clause."""
+    if expected == got:
+        return None
+    if dtypes_matter or category(expected) != category(got):
+        return f"not {expected}"
+    if got in _COARSE and expected not in _COARSE:
+        return f"too coarse to tell right from wrong: keep {expected}"
+    return None
+
+
 def unlike(
     expected: Sequence[complex], got: Sequence[complex], tolerance: tuple[float, float], slack: float = 1.0
 ) -> frozenset[int]:
@@ -111,16 +122,16 @@ def unlike(
     if expected == got:
         return frozenset()
     relative, absolute = tolerance
-    top = max(map(abs, expected), default=0.0)
+    top = max(map(_size, expected), default=0.0)
     if math.isfinite(top):
         near, far = slack * relative, slack * absolute * max(1.0, top)
         # `not <=` rather than `>`: a NaN that came is not near anything.
         return frozenset(
             i
             for i, (e, g) in enumerate(zip(expected, got, strict=True))
-            if e != g and not abs(e - g) <= near * abs(e) + far
+            if e != g and not _size(e - g) <= near * _size(e) + far
         )
-    finite = [abs(e) for e in expected if _finite(e)]
+    finite = [size for size in map(_size, expected) if math.isfinite(size)]
     scaled = (relative, absolute * max([1.0, *finite]))
     return frozenset(i for i, (e, g) in enumerate(zip(expected, got, strict=True)) if not _alike(e, g, scaled, slack))
 
@@ -133,13 +144,19 @@ def _alike(expected: object, got: object, tolerance: tuple[float, float], slack:
         return False
     if expected != expected or got != got:  # noqa: PLR0124 -- NaN, for complex numbers too
         return expected != expected and got != got  # noqa: PLR0124
-    if not (_finite(expected) and _finite(got)):
+    try:
+        size, apart = _size(expected), _size(expected - got)
+        return math.isfinite(size) and math.isfinite(apart) and apart <= slack * (tolerance[0] * size + tolerance[1])
+    except OverflowError:  # a whole number that no float can hold
         return False
-    return abs(expected - got) <= slack * (tolerance[0] * abs(expected) + tolerance[1])
 
 
-def _finite(number: complex) -> bool:
-    return math.isfinite(number.real) and math.isfinite(number.imag)
+def _size(number: complex) -> float:
+    """The absolute value; infinite where a complex number has one that no float can hold."""
+    try:
+        return abs(number)
+    except OverflowError:
+        return math.inf
 
 
 def _difference_said(name: str, expected: Value, said: object, slack: float) -> Difference | None:

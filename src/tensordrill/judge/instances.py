@@ -39,6 +39,7 @@ def request(puzzle: Puzzle, programs: Sequence[Program], chosen: Sequence[Instan
         "programs": [[program.source, program.observe] for program in programs],
         "instances": [instance.as_json(setting.tensors) for instance in chosen],
         "setup": setting.setup,
+        "defines": puzzle.defines,
         "dtype": "float32" if setting.dtypes_matter else "float64",
     }
 

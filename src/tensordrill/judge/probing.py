@@ -23,6 +23,7 @@ from tensordrill.judge.values import BadReplyError, Items, Observed, Scalar, rea
 _STRICT = Limits(cpu_s=1, wall_s=4.0, memory=256 * 2**20)  # the same limits as for answers, but nobody waits for long
 _ROUNDS = 5
 _REFUSALS = {"OSError", "PermissionError", "BlockingIOError", "MemoryError"}
+_STOPPED_BY = {signal.SIGSYS} if hasattr(signal, "SIGSYS") else set()  # Windows has none
 _PATIENCE_S = 1.0
 
 
@@ -38,7 +39,7 @@ class Tried:
     @property
     def refused(self) -> bool:
         """Whether the system refused it, by an error or by a signal; an answer's own mistake is no refusal."""
-        return self.raised in _REFUSALS or self.reply.signal == signal.SIGSYS
+        return self.raised in _REFUSALS or self.reply.signal in _STOPPED_BY
 
 
 @dataclass(frozen=True)
@@ -203,7 +204,8 @@ class Prober:
 
     def _try(self, source: str, folder: Path = Path()) -> Tried:
         instance = {"sizes": {}, "fill": "small", "seed": 0, "tensors": []}
-        job = {"programs": [[source, [["answer", "answer"]]]], "instances": [instance], "setup": "", "dtype": "float32"}
+        job: dict[str, object] = {"programs": [[source, [["answer", "answer"]]]], "instances": [instance]}
+        job |= {"setup": "", "defines": "", "dtype": "float32"}
         self._zygote = self._zygote or start_backend(_STRICT, self.backend)
         reply = self._zygote.ask([job])
         if reply.outcome != "ran":

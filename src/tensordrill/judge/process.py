@@ -82,22 +82,24 @@ class Zygote:
         """Run a request in a fresh child. Raises ZygoteDiedError.
 
         What torch imports when it is first needed (its optimizers, torch.func) makes files and looks around, which a
-        child may not. So where a child was stopped, the zygote imports that, and the next child tries again.
+        child may not. So where a child was stopped, the zygote imports that, and the next child tries again, in the
+        time that the first has left.
         """
         self.wait_ready()
         data = json.dumps(request).encode()
-        reply = self._ask(data, everything=self._everything or any(word in data for word in _LATE))
+        started = time.monotonic()
+        reply = self._ask(data, self._limits.wall_s, everything=self._everything or any(word in data for word in _LATE))
         if reply.signal == signal.SIGSYS and not self._everything:
-            reply = self._ask(data, everything=True)
+            reply = self._ask(data, self._limits.wall_s - (time.monotonic() - started), everything=True)
         return reply
 
-    def _ask(self, data: bytes, *, everything: bool) -> Reply:
+    def _ask(self, data: bytes, seconds: float, *, everything: bool) -> Reply:
         self._everything = everything
         self._order({"take": everything})
         told, descriptors = self._receive(_SLACK_S)
         pid, (request_in, reply_out) = told["pid"], descriptors
         try:
-            outcome, reply = _exchange(request_in, reply_out, data, self._limits.wall_s)
+            outcome, reply = _exchange(request_in, reply_out, data, seconds)
         finally:
             os.close(request_in)
             os.close(reply_out)

@@ -1,6 +1,10 @@
 """In a child: makes an instance, runs a program on it, and turns what is observed into data. Imports torch.
 
 What runs here is not trusted, and neither is what this writes: the reader (`values`) checks all of it.
+
+An answer shares this process with what observes it, and could report what it likes. There is no reference here that it
+could report: numbers have to be computed. What can be guessed (that no hook is left) it can also forge, by reaching for
+this module's frames; but that is more work than to ask `tensordrill show --solution`.
 """
 
 import base64
@@ -25,11 +29,15 @@ _MAX_DEPTH = 15
 
 
 class Job(TypedDict):
-    """Programs (source and what to observe), and what they run on. `dtype` is the default one."""
+    """Programs (source and what to observe), and what they run on. `dtype` is the default one.
+
+    `defines` is the one name that the set-up and the observing take over from a program; empty where they share all.
+    """
 
     programs: list[Any]  # pairs; JSON makes lists of them
     instances: list[dict[str, Any]]
     setup: str
+    defines: str
     dtype: str
 
 
@@ -52,6 +60,7 @@ answer = einops.rearrange(x, "n d -> (d n)").softmax(-1)
         ],
         "instances": [{"sizes": {"n": 2, "d": 4}, "fill": "floats", "seed": 0, "tensors": [["x", [2, 4], "any", 0]]}],
         "setup": "",
+        "defines": "",
         "dtype": "float64",
     }
 ]
@@ -77,7 +86,7 @@ def _on_instances(source: str, observe: list[list[str]], job: Job) -> list[dict[
         if isinstance(raised, list) and raised[0] == "MemoryError":
             results.append(results[-1])  # filling the memory again takes seconds and says no more
         else:
-            results.append(_one(source, observe, instance, job["setup"], job["dtype"]))
+            results.append(_one(source, observe, instance, job))
     return results
 
 
@@ -99,8 +108,8 @@ def scope() -> dict[str, object]:
     }
 
 
-def _one(source: str, observe: list[list[str]], instance: dict[str, Any], setup: str, dtype: str) -> dict[str, object]:
-    torch.set_default_dtype(getattr(torch, dtype))
+def _one(source: str, observe: list[list[str]], instance: dict[str, Any], job: Job) -> dict[str, object]:
+    torch.set_default_dtype(getattr(torch, job["dtype"]))
     torch.set_grad_enabled(True)
     random.seed(instance["seed"])
     np.random.seed(instance["seed"])  # noqa: NPY002 -- seeds what a learner's np.random calls draw from
@@ -110,8 +119,11 @@ def _one(source: str, observe: list[list[str]], instance: dict[str, Any], setup:
         names[name] = _fill(shape, domain, below, instance["fill"], generator)
     torch.manual_seed(instance["seed"])
     try:
-        exec(compile(setup, "<setup>", "exec", dont_inherit=True), names)  # noqa: S102 -- what this process is for
-        exec(compile(source, _ANSWER, "exec", dont_inherit=True), names)  # noqa: S102
+        exec(compile(job["setup"], "<setup>", "exec", dont_inherit=True), names)  # noqa: S102 -- what this process is for
+        own = dict(names) if job["defines"] else names
+        exec(compile(source, _ANSWER, "exec", dont_inherit=True), own)  # noqa: S102
+        if job["defines"]:
+            names[job["defines"]] = own[job["defines"]]
         values = [[name, _encode(eval(code, names), 0)] for name, code in observe]  # noqa: S307
     except BaseException as error:  # noqa: BLE001 -- SystemExit and KeyboardInterrupt are answers too
         return {"raised": [_type(error), _message(error), _line(error)]}

@@ -17,14 +17,21 @@ FORMATS = {
 MAX_ELEMENTS = 250_000
 MAX_REPLY = 32 * 2**20
 MAX_NODES = 100_000
+_MAX_ENTRIES = MAX_REPLY // 10  # of all tensors together: as many as a reply can hold of the widest
+_MOST_PUNCTUATION = 10 * MAX_NODES  # before it is parsed: each value has a comma or a bracket, and a text may have more
 _MAX_DEPTH = 20
 _MAX_RANK = 64  # torch's own
 _MAX_TEXT = 2_000
+_LONGEST_FLOAT = 50
 MAX_NAME = 200
 
 
 class BadReplyError(ValueError):
     """A child sent what no honest child sends."""
+
+
+class LargeReplyError(BadReplyError):
+    """A child sent more than is read: an honest one may, for an answer that gives thousands of things."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +96,8 @@ def read_reply(reply: bytes, jobs: Sequence[tuple[int, int]]) -> list[list[list[
 
     `jobs` says how many programs and instances each has.
     """
+    if sum(map(reply.count, b",[{")) > _MOST_PUNCTUATION:  # parsed, ten million empty lists take a gigabyte
+        raise LargeReplyError("the reply holds more than any result")
     try:
         results = json.loads(reply)
     except (ValueError, RecursionError):
@@ -98,22 +107,25 @@ def read_reply(reply: bytes, jobs: Sequence[tuple[int, int]]) -> list[list[list[
     for runs, (programs, instances) in zip(results, jobs, strict=True):
         if not _is_list(runs, programs) or not all(_is_list(run, instances) for run in runs):
             raise BadReplyError("the reply has the wrong number of runs")
-    if _nodes(results) > MAX_NODES:
-        raise BadReplyError("the reply holds more than any result")
+    if _is_large(results):
+        raise LargeReplyError("the reply holds more than any result")
     return [[[_observed(one) for one in run] for run in runs] for runs in results]
 
 
-def _nodes(node: object) -> int:
-    """How many values a reply holds, one inside the other. A deep one is no JSON that was read."""
-    left, count = [node], 0
-    while left and count <= MAX_NODES:
+def _is_large(reply: object) -> bool:
+    """Whether it holds too many values, one inside the other, or too many entries of tensors. Counts no further."""
+    left, nodes, entries = [reply], 0, 0
+    while left and nodes <= MAX_NODES and entries <= _MAX_ENTRIES:
         match left.pop():
+            case ["tensor" | "array", str() as dtype, list() as shape, str() as data]:
+                entries += len(data) * 3 // 4 // struct.calcsize(f"<{FORMATS.get(dtype, 'b')}")
+                left += shape
             case list() as items:
                 left += items
             case dict() as fields:
                 left += fields.values()
-        count += 1
-    return count
+        nodes += 1
+    return nodes > MAX_NODES or entries > _MAX_ENTRIES
 
 
 def _observed(node: object) -> Observed:
@@ -140,7 +152,7 @@ def _value(node: object, depth: int) -> Value:
             return _tensor(kind, dtype, shape, data)
         case ["int", str() as digits] if re.fullmatch(r"-?[0-9]{1,4000}", digits):
             return Scalar("int", int(digits))
-        case ["float", str() as number]:
+        case ["float", str() as number] if len(number) <= _LONGEST_FLOAT and number.isascii():
             return Scalar("float", _float(number))
         case ["bool", bool() as value]:
             return Scalar("bool", value)
@@ -181,7 +193,7 @@ def _tensor(kind: str, dtype: str, shape: Sequence[object], data: str) -> Tensor
 
 def _float(text: str) -> float:
     try:
-        return float(text[:50])
+        return float(text)
     except ValueError:
         raise BadReplyError("a number is not one") from None
 

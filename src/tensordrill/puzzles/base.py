@@ -207,6 +207,14 @@ class Puzzle(ABC):
         return None
 
     @property
+    def defines(self) -> str:
+        """The one name that is taken over from an answer, which else has its own; empty where all of them are shared.
+
+        So an answer's helpers and the set-up's, which the learner may not see, do not take each other's names away.
+        """
+        return ""
+
+    @property
     def may_raise(self) -> bool:
         """Whether an error is an answer."""
         return False

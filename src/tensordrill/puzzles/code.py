@@ -8,7 +8,7 @@ from textwrap import indent
 
 from tensordrill.puzzles.answers import Slip, clean
 from tensordrill.puzzles.base import Edit, Face, Program, Puzzle, Setting, Tensor, Wrong, dedent
-from tensordrill.puzzles.source import as_function, outdented, parse, refuse
+from tensordrill.puzzles.source import as_function, defined_by, outdented, parse, refuse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class WriteExpression(Puzzle):
                 expression = value
             case _:
                 raise Slip("One expression is asked for, without statements around it.")
-        refuse(expression, self.forbid)
+        refuse(code, self.forbid)
         return self._program(ast.get_source_segment(code, expression) or code)
 
     def mutant(self, wrong: Wrong | Edit) -> Program:
@@ -132,10 +132,14 @@ class WriteCode(Puzzle):
     def reference(self) -> Program:
         return self._program(self.solution)
 
+    @property
+    def defines(self) -> str:
+        return defined_by(self.signature)
+
     def read(self, text: str) -> Program:
         text = clean(text)
         code = as_function(text, self.signature)
-        refuse(parse(code), self.forbid)
+        refuse(code, self.forbid)
         return self._program(code, code.count("\n") - text.count("\n"))
 
     def mutant(self, wrong: Wrong | Edit) -> Program:

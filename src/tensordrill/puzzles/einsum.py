@@ -66,7 +66,7 @@ class WriteEinsum(Puzzle):
         text, module = unquoted(one_line(text)), ""
         names = [t.name for t in self.tensors]
         if call := read_call(text, functions=("einsum",), operands=names):
-            text, module, names = call.strings[0], call.module, list(call.operands)
+            text, module, names = call.strings[0], call.module, list(call.operands) or names
         ranks = {t.name: len(t.axes) - ("..." in t.axes) for t in self.tensors}
         equation = read_equation(text, [ranks[name] for name in names], words=self.words or module == "einops")
         if module == "einops" and not equation.words:
@@ -75,6 +75,8 @@ class WriteEinsum(Puzzle):
             raise Slip("In words the equation needs its arrow, and after it the axes of the result.")
         if self.words and equation.words:
             return self._program(equation.spelled, names, words=True)
+        if equation.words and (count := len(set(equation.names))) > len(ascii_lowercase):
+            raise Slip(f"That equation names {count} axes, and there are {len(ascii_lowercase)} letters for them.")
         return self._program(equation.lettered, names, words=False)
 
     def mutant(self, wrong: Wrong | Edit) -> Program:

@@ -8,7 +8,7 @@ from textwrap import indent
 
 from tensordrill.puzzles.answers import Slip, clean, one_line
 from tensordrill.puzzles.base import Edit, Face, Program, Puzzle, Setting, Wrong, dedent
-from tensordrill.puzzles.source import parse, refuse
+from tensordrill.puzzles.source import refuse
 
 _FIX = re.compile(r"(?:line\s+)?(\d+)(?:\s*[:.)|]|\s|$)(.*)", re.IGNORECASE)
 
@@ -160,7 +160,7 @@ class FixLine(Puzzle):
         old = lines[number - 1]
         lines[number - 1] = old[: len(old) - len(old.lstrip())] + (match[2].strip() or "pass")
         source = "\n".join(lines)
-        refuse(parse(source), self.forbid)
+        refuse(source, self.forbid)
         return self._program(source)
 
     def mutant(self, wrong: Wrong | Edit) -> Program:

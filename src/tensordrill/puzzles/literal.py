@@ -16,6 +16,7 @@ _DTYPES = {
 _SAME_DTYPE = {
     "half": "float16", "double": "float64", "short": "int16", "long": "int64", "float": "float32", "int": "int32",
 }  # fmt: skip
+_MOST_BITS = 1000  # of a whole number: no dtype holds as many, and a float holds more
 _BRACKETS = {"(": ")", "[": "]"}
 
 
@@ -67,7 +68,7 @@ def _unpaired(text: str) -> bool:
 def _value(node: ast.expr) -> object:
     match node:
         case ast.Constant(value=bool() | int() | float() as value):
-            return value
+            return _small(value)
         case ast.Constant(value=None):
             return None
         case ast.UnaryOp(op=ast.USub() | ast.UAdd() as op, operand=operand):
@@ -93,6 +94,12 @@ def _value(node: ast.expr) -> object:
         case _:
             pass
     raise Slip(f"{ast.unparse(node)[:40]} is not a value. Write 3, [1, 2], 3/8, nan, True or float32.")
+
+
+def _small(number: float) -> float:
+    if isinstance(number, int) and number.bit_length() > _MOST_BITS:
+        raise Slip("That number is too large to be read.")
+    return number
 
 
 def _number(node: ast.expr) -> float | int:

@@ -65,11 +65,12 @@ class WritePattern(Puzzle):
     def read(self, text: str) -> Program:
         text = unquoted(one_line(text))
         if call := read_call(text, functions=_OPERATIONS, operands=[self.tensor.name]):
-            pattern, *reduction = call.strings
+            pattern, *reductions = call.strings
             check_pattern(pattern)
-            return self._program(
-                render_call(call.function, ", ".join(call.operands), pattern, "".join(reduction), dict(call.sizes))
-            )
+            reduction, operands = "".join(reductions), ", ".join(call.operands) or self.tensor.name
+            if reduction and not reduction.isidentifier():
+                raise Slip("That call has a string that is neither a pattern nor a reduction, such as mean.")
+            return self._program(render_call(call.function, operands, pattern, reduction, dict(call.sizes)))
         check_pattern(text)
         named = set(re.findall(r"\w+", text))
         if missing := [name for name in self.given if name not in named]:

@@ -3,6 +3,7 @@
 import ast
 import re
 from collections.abc import Collection
+from symtable import symtable
 from textwrap import dedent, indent
 
 from tensordrill.puzzles.answers import Forbidden, Slip, name_of
@@ -23,13 +24,34 @@ def parse(source: str) -> ast.Module:
     return tree
 
 
-def refuse(tree: ast.AST, forbidden: Collection[str]) -> None:
-    """Raises Forbidden where the code names, as a name, an attribute or an import, what the prompt rules out."""
+def refuse(source: str, forbidden: Collection[str]) -> None:
+    """Raises Forbidden where the code names, as a name, an attribute or an import, what the prompt rules out.
+
+    A name that the code gives to something of its own is no such name. What is hidden behind `getattr` or a text is not
+    seen: that is nobody's accident, and it can be had more easily. Watching what is called would be wrong more often:
+    einops and torch's own functions call what is ruled out by themselves.
+    """
+    tree = parse(source)
     for node in ast.walk(tree):
-        name = {ast.Name: "id", ast.Attribute: "attr", ast.alias: "name", ast.ImportFrom: "module"}.get(type(node))
+        name = {ast.Attribute: "attr", ast.alias: "name", ast.ImportFrom: "module"}.get(type(node))
         for used in (getattr(node, name) or "").split(".") if name else ():
             if used in forbidden:
                 raise Forbidden(f"The prompt rules out {used}.")
+    if strangers := sorted(_strangers(source) & set(forbidden)):
+        raise Forbidden(f"The prompt rules out {strangers[0]}.")
+
+
+def _strangers(source: str) -> set[str]:
+    """The names that code uses and does not define."""
+    top = symtable(source, "<answer>", "exec")
+    own = {symbol.get_name() for symbol in top.get_symbols() if symbol.is_assigned() or symbol.is_imported()}
+    found, left = set[str](), [top]
+    while left:
+        table = left.pop()
+        left += table.get_children()
+        free = table.get_symbols() if table is top else [symbol for symbol in table.get_symbols() if symbol.is_global()]
+        found |= {symbol.get_name() for symbol in free if symbol.is_referenced()}
+    return found - own
 
 
 def outdented(text: str) -> str:
@@ -53,8 +75,7 @@ def as_function(text: str, signature: str) -> str:
     Raises Slip where the text defines only a function, or a class, of another name.
     """
     code = outdented(text)
-    kind, name = ("class", "class") if signature.startswith("class ") else ("def", "function")
-    wanted = re.split(r"[(:]", signature.removeprefix(kind))[0].strip()
+    kind, wanted = "class" if signature.startswith("class ") else "function", defined_by(signature)
     try:
         body = ast.parse(code).body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -65,8 +86,13 @@ def as_function(text: str, signature: str) -> str:
     if wanted in names:
         return code
     if names and all(isinstance(n, ast.FunctionDef | ast.Import | ast.ImportFrom | ast.ClassDef) for n in body):
-        raise Slip(f"That defines {names[-1]}; the {name} must be called {wanted}.")
+        raise Slip(f"That defines {names[-1]}; the {kind} must be called {wanted}.")
     return f"{signature}\n{indent(code, '    ')}"
+
+
+def defined_by(signature: str) -> str:
+    """The name in `def name(...):` or `class Name:`."""
+    return re.split(r"[(:]", signature.partition(" ")[2])[0].strip()
 
 
 def _refuse_lookalikes(tree: ast.AST) -> None:

@@ -374,6 +374,7 @@ class Uncontained:
             "programs": [[program.source, program.observe]],
             "instances": [instance],
             "setup": "",
+            "defines": "",
             "dtype": "float64",
         }
         self._send(json.dumps([job]).encode())

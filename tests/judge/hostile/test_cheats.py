@@ -10,7 +10,7 @@ import pytest
 import tensordrill.drills
 
 from tensordrill.catalog import Catalog
-from tensordrill.puzzles import Puzzle
+from tensordrill.puzzles import Puzzle, WriteCode, tensor
 
 SEED = 7
 LIAR = """
@@ -62,6 +62,8 @@ BODIES = {
     "the status": "from tensordrill.domain import Status\nreturn Status.CORRECT",
     "the tolerance": "import tensordrill.judge.comparing as c\nc._TOLERANCES.update(float64=(1e9, 1e9))\nreturn x.sum(1) + 1",
     "the default dtype": "torch.set_default_dtype(torch.float16)\nreturn x.half().sum(1) * 1.01",
+    "half precision": "return x.sum(1).half() * 1.0005",
+    "an eighth of the digits": "return x.sum(1).bfloat16() * 1.005",
     "the input": "x.zero_()\nreturn x.sum(1)",
     "the input's data": "x.data = torch.zeros(1, 1, dtype=x.dtype)\nreturn x.sum(1)",
     "the names around": "import sys\nsys._getframe(1).f_globals['total'] = lambda x: True\nreturn True",
@@ -81,6 +83,7 @@ BODIES = {
     "a new answer each time": "total.seen = getattr(total, 'seen', 0) + 1\nreturn torch.full((x.shape[0],), float(total.seen))",
     "nan": "return torch.full((x.shape[0],), float('nan'))",
     "infinity": "return torch.full((x.shape[0],), float('inf'))",
+    "a complex number beyond all": "return torch.full((x.shape[0],), complex(1.7e308, 1.7e308))",
     "broadcast": "return x.sum(1, keepdim=True).sum()",
     "nothing to compare": "return torch.zeros(0)",
     "meta": "return torch.zeros(x.shape[0], device='meta')",
@@ -173,6 +176,35 @@ for start, end in own_maps(os.getppid()):
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES)
 def test_it_is_not_correct(contained: Callable[[str], object], body: str) -> None:
     contained(dedent(body).strip())
+
+
+OBSERVED = WriteCode(
+    prompt="Double x in place.",
+    tensors=[tensor("x", "row column")],
+    setup="""
+        before = x.clone()
+
+        def doubled():
+            double(x)
+            return bool(torch.equal(x, 2 * before))
+    """,
+    signature="def double(x):",
+    body="x.mul_(2)",
+    observe={"whether it is doubled": "doubled()"},
+    hints=["a", "b"],
+    why="double",
+)
+REBINDING = {
+    "the observer": "def double(x):\n    pass\ndef doubled():\n    return True",
+    "what it compares": "def double(x):\n    global before\n    before = x / 2",
+    "what it compares with": "class torch:\n    equal = lambda *a: True\ndef double(x):\n    pass",
+    "its input": "x = before = torch.zeros(2)\ndef double(x):\n    pass",
+}
+
+
+@pytest.mark.parametrize("answer", REBINDING.values(), ids=REBINDING)
+def test_the_names_of_the_set_up_are_not_the_answers(contained: Callable[[str, Puzzle], object], answer: str) -> None:
+    contained(answer, OBSERVED)
 
 
 LOOKING_UP = {

@@ -86,6 +86,8 @@ BODIES = {
     "a deep value": "value = ['none']\nfor _ in range(19):\n    value = ['list', [value]]\nforge(value)",
     "a broad value": "forge(['list', [['none']] * 200_000])",
     "a broad tree": "value = ['none']\nfor _ in range(17):\n    value = ['list', [value, value]]\nforge(value)",
+    "a reply of empty lists": "send(b'[' + b'[],' * 10**7 + b'[]]')\nend()",
+    "a reply of short numbers": "many = tensor(dtype='int8', shape=[250_000])\nmany[3] = 'gICA' * 83_333 + 'gA=='\nforge(['list', [many] * 30])",
     "keys that repeat": "forge(['dict', ['a'] * 1000, [['none']] * 1000])",
     "keys that are no names": "forge(['dict', [None, [], {}], [['none']] * 3])",
     "a flood": "while True:\n    send(b' ' * 2**20)",
