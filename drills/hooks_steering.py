@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
-from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, LEAVE, edit, hooked, on_model
+from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, HOOK_LEFT, LAST_ONLY, LEAVE, edit, hooked, on_model
 
-HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
 # Where it is added, as an index of (batch, seq, d_model), and another place.
 PLACES = (
     ("at every position", "", "[:, -1]"),
@@ -326,8 +325,8 @@ for layer in vectors:
         edit("sign", line, f"output{at} -= {amount}", BECAUSE["sign"]),
         edit("in-place", line, f"output{at} += {amount.replace(' * vectors[layer]', '')} * vectors[layer].mul_(2)",
              BECAUSE["in-place"]),
-        edit("hook-left", "handle.remove()", "pass"),
-        edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()"),
+        HOOK_LEFT,
+        LAST_ONLY,
     ]  # fmt: skip
     if "None" not in amount:
         wrong.append(edit("other-positions", line, f"output{other} += {amount}", BECAUSE["other-positions"]))

@@ -40,6 +40,10 @@ def edit(key: str, old: str, new: str, because: str = "") -> Edit:
     return Edit(key, old, new, because or BECAUSE[key])
 
 
+HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
+LAST_ONLY = edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()")
+
+
 def hooked(site: str, hook: str, run: str = "return model(tokens)", *, pre: bool = False) -> str:
     """Code that runs the model with that hook, the body of a function, and leaves none."""
     inputs, kind = ("inputs", "forward_pre") if pre else ("inputs, output", "forward")

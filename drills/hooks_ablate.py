@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
-from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, LEAVE, MLP, edit, hooked, on_model
+from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, HOOK_LEFT, LAST_ONLY, LEAVE, MLP, edit, hooked, on_model
 from tensordrill.building.transformer import ATTENTION, BLOCK, Layer
 
-HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
 COMPOSED = 3  # level
 
 # --- ablate
@@ -325,8 +324,8 @@ for layer, {part.piece} in pairs:
                 "\n".join(["handles = []", late[1], *inner, *late[2:]]),
                 "Each hook looks its pair up when it is called, and finds the last one. Bind it before.",
             ),
-            edit("hook-left", "handle.remove()", "pass"),
-            edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()"),
+            HOOK_LEFT,
+            LAST_ONLY,
             edit("first-only", "in pairs:", "in pairs[:1]:"),
         ],
     )
