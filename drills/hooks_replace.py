@@ -7,6 +7,7 @@ from tensordrill.building.hooking import (
     BECAUSE,
     BUILT,
     GUIDE,
+    HANDED_ON,
     HANDLES,
     HOOK_LEFT,
     LAST_ONLY,
@@ -19,19 +20,25 @@ from tensordrill.building.transformer import BLOCK, TUPLE_BLOCK
 
 SECOND = 2  # level
 # What an output is replaced by: in words, and as an expression. Scaling would be lost on the LayerNorm after it.
-CHANGES = (
+MIXING = (
     ("zeros", "torch.zeros_like({x})"),
     ("its negative", "-{x}"),
     ("its mean over the positions, at every position", "{x}.mean(1, keepdim=True).expand_as({x})"),
     ("its mean over the batch, in every example", "{x}.mean(0, keepdim=True).expand_as({x})"),
     ("its entries clamped to between -0.1 and 0.1", "{x}.clamp(-0.1, 0.1)"),
     ("the same with its positions in reverse order", "{x}.flip(1)"),
-    ("the same with each example's moved to the next one, and the last one's to the first", "{x}.roll(1, 0)"),
     ("its running sum over the positions", "{x}.cumsum(1)"),
     ("its positive part (0 where it is negative)", "{x}.clamp(min=0)"),
     ("its absolute values", "{x}.abs()"),
-    ("that of the first example, in every example", "{x}[:1].expand_as({x})"),
+    ("the squares of its entries", "{x}**2"),
+    ("the same with its last axis in reverse order", "{x}.flip(-1)"),
 )  # fmt: skip
+# These commute with a block, which treats each example alike: of a whole stream they would be the same at any layer.
+OF_EXAMPLES = (
+    ("the same with each example's moved to the next one, and the last one's to the first", "{x}.roll(1, 0)"),
+    ("that of the first example, in every example", "{x}[:1].expand_as({x})"),
+)
+CHANGES = (*MIXING, *OF_EXAMPLES)
 SITES = ("attn", "mlp", "ln1", "ln2", "attn.hook_z")
 REPLACED = "What the model computes from it follows from what you put there."
 
@@ -44,17 +51,18 @@ def replacing(
     wrong: Sequence[Edit | Wrong],
     *,
     tuples: bool = False,
-    setup: str = "",
-    observe: dict[str, str] | None = None,
 ) -> WriteCode:
+    """`call` are the logits; where blocks return tuples, what else they hand on is looked at too."""
+    rest = {"the other item of each block": f"handed_on(lambda: {call})"} if tuples else {}
+    value = {"the value afterwards": "value"} if "value" in call else {}
     return on_model(
         asked=[BUILT, *asked, LEAVE],
         signature=signature,
         body=body,
-        observe={"the logits": call} | (observe or {}),
+        observe={"the logits": call} | rest | value,
         wrong=wrong,
         block=TUPLE_BLOCK if tuples else BLOCK,
-        setup=setup,
+        setup=(HANDED_ON if tuples else "") + ("value = torch.randn(batch, seq, d_model)\n" if value else ""),
         hints=[
             "Giving the name `output` a new value changes nothing outside the hook. How does a hook hand something on?",
             "Return what is to take the output's place"
@@ -127,11 +135,10 @@ def replaced_given(rng: Rng) -> WriteCode:
         returned(site, new),
         f"[run(model, it{actual}, tokens) for it in {cases}]",
         change_mistakes(new, "blocks[layer]", neighbour),
-        setup="value = torch.randn(batch, seq, d_model)\n",
-        observe={"the value afterwards": "value"} if kind == "value" else {},
     )
 
 
+OTHERS_LOST = "The block's other item is lost: it was to stay, and belongs into what the hook returns."
 FIRST_ITEM = "A block returns a tuple. Its first item is the residual stream, which goes to the next block."
 
 
@@ -147,7 +154,7 @@ def replaced_in_tuple(rng: Rng) -> WriteCode:
     )  # fmt: skip
     by, new, argument, actual = rng.pick(
         [
-            *((by, new.format(x="output[0]"), "", "") for by, new in CHANGES if by != "its negative"),
+            *((by, new.format(x="output[0]"), "", "") for by, new in MIXING if by != "its negative"),
             ("`value`, a tensor of the same shape", "value", ", value", ", value"),
             ("`change(output[0])`, where `change` is a function of tensors", "change(output[0])", ", change",
              ", lambda x: x.flip(1) - x.cumsum(1)"),
@@ -158,6 +165,7 @@ def replaced_in_tuple(rng: Rng) -> WriteCode:
         edit("nothing-returned", f"    return {result}\n", f"    output = {result}\n"),
         HOOK_LEFT,
         edit("bare-tensor", f"return {result}", f"return {new}"),
+        edit("others-lost", f"return {result}", f"return {new}, None", OTHERS_LOST),
         Wrong(
             "only-item",
             returned(site, f"({new},)"),
@@ -179,7 +187,6 @@ def replaced_in_tuple(rng: Rng) -> WriteCode:
         f"[run(model, it{actual}, tokens) for it in {cases}]",
         wrong,
         tuples=True,
-        setup="value = torch.randn(batch, seq, d_model)\n",
     )
 
 
@@ -200,8 +207,8 @@ def replaced_several(rng: Rng) -> WriteCode:
     item = "the first item of what block `i` returns" if tuples else f"the output of `model.blocks[i]{name}`"
     changes = [
         (by, new.format(x=x), "i in layers", "for each `i` in the list `layers`", "layers", "[0, 1]")
-        for by, new in CHANGES
-        if by not in ("its negative", "zeros") and not (tuples and by.startswith(("its mean", "that of")))  # as if once
+        for by, new in (MIXING if tuples else CHANGES)
+        if by not in ("its negative", "zeros") and not (tuples and by.startswith("its mean"))  # as if once
     ]
     by, new, loop, told, argument, actual = rng.pick(
         changes
@@ -231,6 +238,7 @@ handles = [model.blocks[i]{name}.register_forward_hook(hook_for(i)) for {loop}]
     ]
     if tuples:
         wrong.append(edit("bare-tensor", f"return {new}{rest}", f"return {new}"))
+        wrong.append(edit("others-lost", f"return {new}{rest}", f"return {new}, None", OTHERS_LOST))
     return replacing(
         [
             *([FIRST_ITEM] if tuples else []),
@@ -241,7 +249,6 @@ handles = [model.blocks[i]{name}.register_forward_hook(hook_for(i)) for {loop}]
         f"run(model, {actual}, tokens)",
         wrong,
         tuples=tuples,
-        setup="value = torch.randn(batch, seq, d_model)\n",
     )
 
 

@@ -16,6 +16,17 @@ AFTERWARDS = {
     "the model afterwards": "model(tokens)",
     "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
 }
+# What blocks that return tuples hand on besides the stream, whatever hooks make of it, in the last run of several.
+HANDED_ON = """
+handed = []
+def hand_on(block, x):
+    handed.append(nn.Module.__call__(block, x))
+    return handed[-1]
+Block.__call__ = hand_on
+def handed_on(run):
+    run()
+    return [items[1:] for items in handed[-n_layers:]]
+"""
 GUIDE = (
     "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the "
     "place of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
