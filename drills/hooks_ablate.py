@@ -4,7 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
-from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, HOOK_LEFT, LAST_ONLY, LEAVE, MLP, edit, hooked, on_model
+from tensordrill.building.hooking import (
+    BUILT,
+    GUIDE,
+    HANDLES,
+    HOOK_LEFT,
+    LAST_ONLY,
+    LEAVE,
+    MLP,
+    OUTPUTS,
+    edit,
+    hooked,
+    on_model,
+)
 from tensordrill.building.transformer import ATTENTION, BLOCK, Layer
 
 COMPOSED = 3  # level
@@ -69,14 +81,7 @@ def stand(rng: Rng, part: Part) -> Stand:
 # The same activation in the runs of a reference batch of another size, layer by layer.
 REFERENCE = """
 others = torch.randint(d_vocab, (batch + 1, seq))
-reference = []
-storing = [
-    block.{site}.register_forward_hook(lambda module, inputs, output: reference.append(output.detach().clone()))
-    for block in model.blocks
-]
-model(others)
-for handle in storing:
-    handle.remove()
+reference = outputs("{path}", others)
 """
 
 
@@ -148,7 +153,7 @@ def ablating(
         observe={"the logits": logits} | ({"the reference": "reference"} if stand.over else {}),
         wrong=wrong,
         show=[ATTENTION, BLOCK] if layer is ATTENTION else [BLOCK],
-        setup=REFERENCE.format(site=part.site) if stand.over else "",
+        setup=OUTPUTS + REFERENCE.format(path=part.site.replace("[1]", ".1")) if stand.over else "",
         hints=[
             f"On which axis of `{axes}` are the {part.piece}s?"
             + (" And over which axes does the mean go?" if stand.over else ""),

@@ -16,6 +16,18 @@ AFTERWARDS = {
     "the model afterwards": "model(tokens)",
     "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
 }
+# What that module of each block returns in a run; of a tuple, the first item.
+OUTPUTS = """
+def outputs(name, tokens):
+    def keep(module, inputs, output):
+        kept.append((output[0] if isinstance(output, tuple) else output).detach().clone())
+    kept = []
+    handles = [block.get_submodule(name).register_forward_hook(keep) for block in model.blocks]
+    model(tokens)
+    for handle in handles:
+        handle.remove()
+    return kept
+"""
 # What blocks that return tuples hand on besides the stream, whatever hooks make of it, in the last run of several.
 HANDED_ON = """
 handed = []
@@ -25,7 +37,7 @@ def hand_on(block, x):
 Block.__call__ = hand_on
 def handed_on(run):
     run()
-    return [items[1:] for items in handed[-n_layers:]]
+    return [tuple(items)[1:] for items in handed[-n_layers:]]
 """
 GUIDE = (
     "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the "
