@@ -26,7 +26,7 @@ SCALES = (
      "5.0 * torch.tanh({x} / d_head**0.5 / 5.0)"),
     (" Then they are divided by a temperature, 0.5.", "{x} / d_head**0.5 / 0.5"),
     (" Then the bias `bias`, stored (query, key), is added.", "{x} / d_head**0.5 + {bias}"),
-    (" Then each head's are multiplied by its number in `sharpness`, stored (head).",
+    (" Then each head's scores are multiplied by its number in `sharpness`, stored (head).",
      "{x} / d_head**0.5 * {sharpness}"),
 )  # fmt: skip
 SCALE = "d_head**0.5"
@@ -91,7 +91,7 @@ def softmax_axis(rng: Rng) -> WriteExpression:
         if goal != axes:
             turned = f".permute({', '.join([str(axes.index(axis)) for axis in goal])})"
             order = told_axes(goal)
-            wanted = f" Return it stored {order}."
+            wanted = f", stored {order}"
     unscaled, end = scaled.replace(f" / {SCALE}", ""), asked.tail + turned
 
     def pattern(scores: str, dim: int, tail: str = end) -> str:
@@ -122,7 +122,7 @@ def softmax_axis(rng: Rng) -> WriteExpression:
     else:
         prompt = (
             f"{stored} It holds the dot products of queries and keys as they are; `d_model` and `d_head` are the sizes "
-            f"of the residual stream and of a head.\n\nReturn {asked.told}.{wanted} Before the softmax, the scores "
+            f"of the residual stream and of a head.\n\nReturn {asked.told}{wanted}. Before the softmax, the scores "
             f"are scaled as usual.{told}"
         )
     return WriteExpression(
