@@ -3,9 +3,19 @@
 from collections.abc import Sequence
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
-from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, LEAVE, edit, hooked, on_model
+from tensordrill.building.hooking import (
+    BUILT,
+    GUIDE,
+    HANDLES,
+    HOOK_LEFT,
+    LAST_ONLY,
+    LEAVE,
+    OUTPUTS,
+    edit,
+    hooked,
+    on_model,
+)
 
-HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
 # Where it is added, as an index of (batch, seq, d_model), and another place.
 PLACES = (
     ("at every position", "", "[:, -1]"),
@@ -23,7 +33,7 @@ BECAUSE = {
     "unscaled": "The factor is missing.",
     "nothing-returned": "The sum is lost: return it, or write it into the output.",
 }
-OUTPUTS = ("", ".attn", ".mlp")
+WRITERS = ("", ".attn", ".mlp")
 
 
 def steering(
@@ -84,7 +94,7 @@ VECTOR = "vector = torch.randn(d_model)\n"
 
 def with_vector(rng: Rng) -> WriteCode:
     """The layer and the factor are told."""
-    layer, name, factor = rng.integer(0, 1), rng.pick(OUTPUTS), rng.integer(2, 5)
+    layer, name, factor = rng.integer(0, 1), rng.pick(WRITERS), rng.integer(2, 5)
     told, at, other = rng.pick(PLACES)
     shape, stretched = rng.pick([("(d_model,)", "vector"), ("(batch, d_model)", "vector[:, None]")])
     if stretched != "vector" and at in ("[:, -1]", "[:, 0]"):
@@ -127,17 +137,10 @@ handles = [block{name}.register_forward_hook(hook) for block in model.blocks]
 
 # Directions from a cache: how it is told, what the cache is, how the direction is taken, and how in place.
 CACHE = """
-def outputs(name, tokens):
-    kept = []
-    handles = [
-        block.register_forward_hook(lambda module, inputs, output: kept.append(output.detach()))
-        for block in model.blocks
-    ]
-    model(tokens)
-    for handle in handles:
-        handle.remove()
+def taken(kept):
     return {made}
-cache = {{name: outputs(name, torch.randint(d_vocab, (batch, seq))) for name in ("love", "hate")}}
+runs = {{name: torch.randint(d_vocab, (batch, seq)) for name in ("love", "hate")}}
+cache = {{name: taken(outputs("", run)) for name, run in runs.items()}}
 """
 LOVE, HATE = 'cache["love"]', 'cache["hate"]'
 PAIRS = (
@@ -201,7 +204,7 @@ def from_cache(rng: Rng) -> WriteCode:
                 "Every block has your hook; only one was asked for.",
             ),
         ],
-        setup=CACHE.format(made=made),
+        setup=OUTPUTS + CACHE.format(made=made),
     )
 
 
@@ -258,7 +261,7 @@ def along(rng: Rng) -> WriteCode:
     given, site, layer = rng.pick(
         [("layer", "model.blocks[layer]", "block `layer`"), ("block", "block", "`block`, one of the model's blocks,")]
     )
-    name = rng.pick(OUTPUTS)
+    name = rng.pick(WRITERS)
     where = f"`{name[1:]}` of {layer}" if name else layer
     cases = "range(n_layers)" if given == "layer" else "model.blocks"
     body = f"unit = vector / vector.norm()\n{hooked(f'{site}{name}', f'return {new}')}"
@@ -287,7 +290,7 @@ def along(rng: Rng) -> WriteCode:
 
 def by_layer(rng: Rng) -> WriteCode:
     """A direction for each of several blocks."""
-    name = rng.pick(OUTPUTS)
+    name = rng.pick(WRITERS)
     told, at, other = rng.pick(PLACES)
     scale, amount, slip = rng.pick(
         [
@@ -326,8 +329,8 @@ for layer in vectors:
         edit("sign", line, f"output{at} -= {amount}", BECAUSE["sign"]),
         edit("in-place", line, f"output{at} += {amount.replace(' * vectors[layer]', '')} * vectors[layer].mul_(2)",
              BECAUSE["in-place"]),
-        edit("hook-left", "handle.remove()", "pass"),
-        edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()"),
+        HOOK_LEFT,
+        LAST_ONLY,
     ]  # fmt: skip
     if "None" not in amount:
         wrong.append(edit("other-positions", line, f"output{other} += {amount}", BECAUSE["other-positions"]))

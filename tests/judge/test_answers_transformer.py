@@ -183,3 +183,14 @@ def test_answers(judge: Judge, catalog: Catalog, asked: Asked, answer: str, turn
     verdict = judge.grade(found(catalog, asked), dedent(answer))
     assert verdict.correct == (turn == ""), verdict.feedback
     assert turn is None or (verdict.wrong_turn or "") == turn, verdict.feedback
+
+
+def test_each_layer_of_a_stream_tells_itself_from_the_next(judge: Judge, catalog: Catalog) -> None:
+    """A change that commutes with the blocks, such as examples that change places, would be the same at any layer."""
+    asked: dict[str, Puzzle] = {}
+    for seed in range(400):
+        puzzle = catalog["hooks.replace"].puzzle(seed, 3)
+        if "block `layer` returns" in puzzle.face.prompt:
+            asked.setdefault(puzzle.reference.source, puzzle)
+    assert len(asked) > 6
+    assert [found for _, found in judge.vet(list(asked.values())) if found] == []

@@ -16,6 +16,29 @@ AFTERWARDS = {
     "the model afterwards": "model(tokens)",
     "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
 }
+# What that module of each block returns in a run; of a tuple, the first item.
+OUTPUTS = """
+def outputs(name, tokens):
+    def keep(module, inputs, output):
+        kept.append((output[0] if isinstance(output, tuple) else output).detach().clone())
+    kept = []
+    handles = [block.get_submodule(name).register_forward_hook(keep) for block in model.blocks]
+    model(tokens)
+    for handle in handles:
+        handle.remove()
+    return kept
+"""
+# What blocks that return tuples hand on besides the stream, whatever hooks make of it, in the last run of several.
+HANDED_ON = """
+handed = []
+def hand_on(block, x):
+    handed.append(nn.Module.__call__(block, x))
+    return handed[-1]
+Block.__call__ = hand_on
+def handed_on(run):
+    run()
+    return [tuple(items)[1:] for items in handed[-n_layers:]]
+"""
 GUIDE = (
     "A forward hook is a function `hook(module, inputs, output)`. What it returns, unless that is None, takes the "
     "place of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
@@ -38,6 +61,10 @@ BECAUSE = {
 
 def edit(key: str, old: str, new: str, because: str = "") -> Edit:
     return Edit(key, old, new, because or BECAUSE[key])
+
+
+HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
+LAST_ONLY = edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()")
 
 
 def hooked(site: str, hook: str, run: str = "return model(tokens)", *, pre: bool = False) -> str:

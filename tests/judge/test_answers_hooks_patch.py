@@ -12,16 +12,21 @@ from tensordrill.puzzles import WriteCode
 
 RAISED, VALUE, SHAPE = Status.RAISED, Status.WRONG_VALUE, Status.WRONG_SHAPE
 
-ONE = (1, "clean", "the last position.*`clean.[012]")
-POS = (2, "pos", "`clean.i.*at position")
-NAMED = (2, "pos", "`clean..blocks.*at position")
-START = (2, "start", "`clean.i.*all after it")
-COUNT = (2, "count", "`clean.i")
-MASK = (2, "mask", "`clean.i")
+STREAM = "`clean.i.` is the output of `model.blocks.i.` in"
+ONE = (1, "clean", "of `model.blocks.[012].` is taken from `clean.[012].` at the last position")
+ATTN = (1, "clean", "of `model.blocks.[012]..attn` is taken from `clean.[012].` at position 1")
+POS = (2, "pos", f"{STREAM}.*at position")
+MLP = (2, "pos", "`clean.i.*`mlp` of block.*at position")
+NAMED = (2, "pos", "`clean..blocks.0..`, .*at position `pos`")
+BY_NAME = (2, "pos", "module named `name` .*at position")
+START = (2, "start", f"{STREAM}.*all after it")
+COUNT = (2, "count", STREAM)
+MASK = (2, "mask", STREAM)
 TUPLE = (3, "pos", "first item.*at position")
-ROWS = (3, "pos", "`clean.i.*in each sequence")
-PLACES = (3, "places", "")
-CACHE = (3, "pos", "at position.*from a run on")
+HEAD = (3, "head", "`attn.hook_z`.*at position `pos`")
+ROWS = (3, "pos", f"{STREAM}.*in each sequence")
+PLACES = (3, "places", STREAM)
+CACHE = (3, "pos", "`clean_tokens`.*in which the output of block `layer` is taken from a run on.*at position `pos`")
 
 
 def patch(catalog: Catalog, level: int, argument: str, told: str) -> WriteCode:
@@ -74,7 +79,7 @@ WHOLE_DEF = """
             return model(tokens)
 """
 NEXT_INPUT = """
-    following = model.blocks[layer + 1] if layer + 1 < len(model.blocks) else model.unembed
+    following = model.blocks[layer + 1] if layer + 1 < len(model.blocks) else model.ln_final
     def hook(module, args):
         x = args[0].clone()
         x[:, pos] = clean[layer][:, pos]
@@ -86,12 +91,12 @@ NEXT_INPUT = """
         handle.remove()
 """
 BY_HAND = """
-    x = model.embed(tokens)
+    x = model.embed(tokens) + model.pos_embed.weight[: tokens.shape[1]]
     for i, block in enumerate(model.blocks):
         x = block(x)
         if i == layer:
             x[:, pos] = clean[i][:, pos]
-    return model.unembed(x)
+    return model.unembed(model.ln_final(x))
 """
 REPLACED_FORWARD = """
     block = model.blocks[layer]
@@ -172,6 +177,9 @@ TWO_IN_ONE = """
 """
 
 
+Z = "model.blocks[layer].attn.hook_z"
+
+
 @pytest.mark.parametrize(
     ("puzzle", "answer"),
     [
@@ -181,6 +189,12 @@ TWO_IN_ONE = """
         (POS, hooked("..., pos, :", "clean[layer][..., pos, :].clone()")),
         (NAMED, hooked(":, pos", 'clean[f"blocks.{layer}"][:, pos]')),
         (NAMED, hooked(":, pos", 'clean["blocks." + str(layer)][:, pos]')),
+        (ATTN, hooked(":, 1", "clean[LAYER][:, 1]", block="model.blocks[LAYER].attn")),
+        (MLP, hooked(":, pos", "clean[layer][:, pos]", block="model.blocks[layer].mlp")),
+        (BY_NAME, hooked(":, pos", "clean[name][:, pos]", block="model.get_submodule(name)")),
+        (BY_NAME, hooked(":, pos", "clean[name][:, pos]", block="dict(model.named_modules())[name]")),
+        (HEAD, hooked(":, pos, head", "clean[layer][:, pos, head]", block=Z)),
+        (HEAD, hooked("..., pos, head, :", "clean[layer].transpose(1, 2)[:, head, pos]", block=Z)),
         (POS, CONTEXT),
         (POS, WHOLE_DEF),
         (POS, NEXT_INPUT),
@@ -270,8 +284,14 @@ LATE = """
         (TUPLE, TUPLE_LIST.replace("[x, cache]", "x"), "bare-tensor"),
         (TUPLE, hooked(":, pos", "clean[layer][:, pos]"), "tuple-cloned"),
         (ROWS, hooked(":, pos", "clean[layer][:, pos]"), "grid"),
+        (TUPLE, TUPLE_LIST.replace("[x, cache]", "x, torch.zeros_like(cache)"), None),
+        (TUPLE, TUPLE_LIST.replace("[x, cache]", "x, None"), "others-lost"),
+        (MLP, hooked(":, pos", "clean[layer][:, pos]"), "block-patched"),
+        (HEAD, hooked(":, pos", "clean[layer][:, pos]", block=Z), "every-head"),
+        (HEAD, hooked(":, :, head", "clean[layer][:, :, head]", block=Z), "every-position"),
+        (HEAD, hooked(":, head, pos", "clean[layer][:, head, pos]", block=Z), "head-for-position"),
         (PLACES, LATE, "late-binding"),
-        (PLACES, PAIRS_STACK.replace("in places:", "in places[-1:]:"), None),
+        (PLACES, PAIRS_STACK.replace("in places:", "in places[1:]:"), None),
         (CACHE, RUNS_SWAPPED, "runs-swapped"),
         (CACHE, OWN_CACHE.replace("        handle.remove()\n        handle =", "        handle ="), None),
     ],

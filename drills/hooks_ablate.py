@@ -4,10 +4,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
-from tensordrill.building.hooking import BUILT, GUIDE, HANDLES, LEAVE, MLP, edit, hooked, on_model
+from tensordrill.building.hooking import (
+    BUILT,
+    GUIDE,
+    HANDLES,
+    HOOK_LEFT,
+    LAST_ONLY,
+    LEAVE,
+    MLP,
+    OUTPUTS,
+    edit,
+    hooked,
+    on_model,
+)
 from tensordrill.building.transformer import ATTENTION, BLOCK, Layer
 
-HOOK_LEFT = edit("hook-left", "handle.remove()", "pass")
 COMPOSED = 3  # level
 
 # --- ablate
@@ -70,14 +81,7 @@ def stand(rng: Rng, part: Part) -> Stand:
 # The same activation in the runs of a reference batch of another size, layer by layer.
 REFERENCE = """
 others = torch.randint(d_vocab, (batch + 1, seq))
-reference = []
-storing = [
-    block.{site}.register_forward_hook(lambda module, inputs, output: reference.append(output.detach().clone()))
-    for block in model.blocks
-]
-model(others)
-for handle in storing:
-    handle.remove()
+reference = outputs("{path}", others)
 """
 
 
@@ -149,7 +153,7 @@ def ablating(
         observe={"the logits": logits} | ({"the reference": "reference"} if stand.over else {}),
         wrong=wrong,
         show=[ATTENTION, BLOCK] if layer is ATTENTION else [BLOCK],
-        setup=REFERENCE.format(site=part.site) if stand.over else "",
+        setup=OUTPUTS + REFERENCE.format(path=part.site.replace("[1]", ".1")) if stand.over else "",
         hints=[
             f"On which axis of `{axes}` are the {part.piece}s?"
             + (" And over which axes does the mean go?" if stand.over else ""),
@@ -325,8 +329,8 @@ for layer, {part.piece} in pairs:
                 "\n".join(["handles = []", late[1], *inner, *late[2:]]),
                 "Each hook looks its pair up when it is called, and finds the last one. Bind it before.",
             ),
-            edit("hook-left", "handle.remove()", "pass"),
-            edit("last-handle-only", "for handle in handles:\n            handle.remove()", "handles[-1].remove()"),
+            HOOK_LEFT,
+            LAST_ONLY,
             edit("first-only", "in pairs:", "in pairs[:1]:"),
         ],
     )
