@@ -9,12 +9,13 @@ from tensordrill.building.gradients import settled
 SECOND, THIRD = 2, 3  # levels
 CPU, META = "cpu", "meta"
 
-# Operations that tell devices apart on `meta` as they do on a GPU. Tensors are of shape (3, 3), or 0-d.
+# Operations that tell devices apart on `meta` as they do on a GPU. Tensors are of shape (3, 3), or 0-d. None gives
+# bools, which `-` and rand_like refuse.
 BOTH = (
     "{a} + {b}",
     "{a} * {b}",
     "{a} - {b}",
-    "{a} == {b}",
+    "torch.minimum({a}, {b})",
     "torch.where({a} > 0, {a}, {b})",
     "torch.maximum({a}, {b})",
 )
