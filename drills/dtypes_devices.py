@@ -210,9 +210,9 @@ def device(rng: Rng) -> Choose:
         if name != right:
             because = "Go through the lines: what is where? Two tensors with axes on two devices do not go together."
             wrong.setdefault(name, Wrong(f"another-line-{name}" if name else "never", choice.text, because))
-    told = "A 0-d tensor on the CPU counts as a number does. " if rng.level == 1 else ""
+    told = "A 0-d tensor on the CPU mixes with any device, as a number does. " if rng.level == 1 else ""
     return Choose(
-        prompt="`meta` is a device whose tensors have no data; what mixes it with the CPU raises as on `cuda`. "
+        prompt="`meta` is a device whose tensors have no data; mixing them with CPU tensors raises, as on `cuda`. "
         f"{told}Which line is the first to raise, if any?",
         program="\n".join(lines),
         choices=list(choices.values()),

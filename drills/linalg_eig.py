@@ -48,7 +48,7 @@ EIGH, EIG = "torch.linalg.eigh(A)", "torch.linalg.eig(A)"
 ROW = "The eigenvectors are the columns of `vectors`, not its rows."
 ASCENDING = "`eigh` gives the eigenvalues in ascending order: the largest comes last."
 UNSORTED = "`eig` gives the eigenvalues in no order: find the one that is asked for."
-EITHER = "Any length and either sign will do."
+EITHER = "Write it at any length and with either sign."
 
 
 @dataclass(frozen=True)
