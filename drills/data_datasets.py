@@ -92,8 +92,8 @@ def windows(rng: Rng) -> Task:
     }[kind]
     told = (
         f"`{name}` is one long row of tokens. {where}. It is a pair: `{context}` tokens in a row as the inputs, and as "
-        "the targets the token that follows each of them. There are as many items as fit; what is left over is not "
-        "used."
+        "the targets the token that follows each of them. There are as many items as fit"
+        f"{'' if kind == 'every' else '; what is left over is not used'}."
     )
     other = f"{n} // {step}" if kind != "every" else n
     wrong = [
@@ -222,8 +222,8 @@ def documents(rng: Rng) -> Task:
     name, size = rng.pick([("documents", "context"), ("texts", "length"), ("games", "moves")])
     told = (
         f"`{name}` is a list of rows of tokens of unlike lengths. Each is cut into blocks of `{size}` tokens from its "
-        "start; what is left over of it is not used, and no block crosses into the next. The items are all blocks, in "
-        f"order, each as a pair of its tokens and the number of its row in `{name}`, from 0."
+        "start; what is left over of a row is not used, and no block crosses into the next row. The items are all "
+        f"blocks, in order, each as a pair of its tokens and the number of its row in `{name}`, from 0."
     )
     before = f"places = [(d, at) for d, row in enumerate({name}) for at in range(0, len(row) - {size} + 1, {size})]\n"
     item = f"{name}[places[i][0]][places[i][1] : places[i][1] + {size}], places[i][0]"
@@ -254,6 +254,13 @@ def as_dict(item: str) -> str:
     return item
 
 
+# A list is as good a pair as a tuple: a DataLoader collates both alike.
+ITEMS = """
+def items(data):
+    return [tuple(item) if isinstance(item, list) else item for item in (data[i] for i in range(len(data)))]
+"""
+
+
 def class_of(task: Task, length: str, item: str) -> str:
     return (
         f"{task.before}class Items(torch.utils.data.Dataset):\n"
@@ -269,7 +276,8 @@ def dataset(rng: Rng) -> WriteCode:
     if rng.level > GUIDED and rng.chance():
         task = replace(
             task,
-            told=f'{task.told} Give each pair as a dict, its first part under "input" and its second under "target".',
+            told=f'Items are dicts: the first part of what is called a pair here is under "input", the second under '
+            f'"target".\n\n{task.told}',
             item=as_dict(task.item),
             wrong=[(key, at, as_dict(new) if at == "item" else new, said) for key, at, new, said in task.wrong],
         )
@@ -281,7 +289,7 @@ def dataset(rng: Rng) -> WriteCode:
         signature=f"def make_dataset({task.arguments}):",
         body=made,
         axes="batch size",
-        setup=f"{task.setup}def items(data):\n    return [data[i] for i in range(len(data))]\n",
+        setup=f"{task.setup}{ITEMS}",
         shown_setup="",
         observe={
             "the length": "len(make_dataset(*args))",

@@ -45,8 +45,8 @@ def statements(count: int, kept: int) -> list[Choice]:
         ),
         Choice("In an epoch some example comes more than once", "len(set(first)) < len(first)"),
         Choice(
-            "Each epoch leaves out some examples, drawn anew",
-            f"len(set(first)) == {kept} < {count} and first != sorted(first)",
+            "Each epoch leaves out some examples, drawn anew, and takes the others once",
+            f"len(first) == len(set(first)) == {kept} < {count} and first != sorted(first)",
         ),
         Choice(
             "Both epochs leave out the last examples of the dataset",

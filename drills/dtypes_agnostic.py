@@ -200,7 +200,7 @@ def device_fix(rng: Rng) -> FixLine:
         prompt="`run(device)` should work on any device: on `cpu`, on `cuda`, on `meta` (whose tensors have no "
         "numbers). "
         "One line ties it to one of them. Replace a line, so that all of `run` works on the device that it is given, "
-        f"and gives the same numbers as where it works now.{extra}",
+        f"and gives the same numbers as now, where it works now.{extra}",
         setup=SETUP,
         program="\n" + "\n".join(program),  # with an empty first line the others keep their indentation
         bug=bug.text,

@@ -172,7 +172,7 @@ def default(rng: Rng) -> PredictValue:
 
     rules = DOUBLED_RULES | {rule: RULES[rule] for rule in RULES if rule != "float64-default"} if doubled else RULES
     asked = f"[{', '.join([f'{name}.dtype' for name in names])}]"
-    told = "Each tensor goes by the numbers that it is made of, or by a default. " if rng.level == 1 else ""
+    told = "A tensor's dtype follows from the numbers that it is made of, or is a default. " if rng.level == 1 else ""
     return PredictValue(
         prompt=f"{told}What is `{asked}`?",
         program="\n".join(lines),

@@ -9,12 +9,13 @@ from tensordrill.building.gradients import settled
 SECOND, THIRD = 2, 3  # levels
 CPU, META = "cpu", "meta"
 
-# Operations that tell devices apart on `meta` as they do on a GPU. Tensors are of shape (3, 3), or 0-d.
+# Operations that tell devices apart on `meta` as they do on a GPU. Tensors are of shape (3, 3), or 0-d. None gives
+# bools, which `-` and rand_like refuse.
 BOTH = (
     "{a} + {b}",
     "{a} * {b}",
     "{a} - {b}",
-    "{a} == {b}",
+    "torch.minimum({a}, {b})",
     "torch.where({a} > 0, {a}, {b})",
     "torch.maximum({a}, {b})",
 )
@@ -209,9 +210,9 @@ def device(rng: Rng) -> Choose:
         if name != right:
             because = "Go through the lines: what is where? Two tensors with axes on two devices do not go together."
             wrong.setdefault(name, Wrong(f"another-line-{name}" if name else "never", choice.text, because))
-    told = "A 0-d tensor on the CPU counts as a number does. " if rng.level == 1 else ""
+    told = "A 0-d tensor on the CPU mixes with any device, as a number does. " if rng.level == 1 else ""
     return Choose(
-        prompt="`meta` is a device whose tensors have no data; what mixes it with the CPU raises as on `cuda`. "
+        prompt="`meta` is a device whose tensors have no data; mixing them with CPU tensors raises, as on `cuda`. "
         f"{told}Which line is the first to raise, if any?",
         program="\n".join(lines),
         choices=list(choices.values()),

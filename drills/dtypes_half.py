@@ -78,61 +78,68 @@ def beyond(rng: Rng, dtype: str) -> float:
     return float(rng.pick([70000, 80000, 100000, 131072, 66000]) if dtype == HALF else 2 ** rng.integer(16, 18))
 
 
+def off(values: Sequence[float]) -> Callable[[Round], list[float]]:
+    """How far off each is, once it is rounded."""
+    return lambda r: [r(value) - value for value in values]
+
+
 def stored(rng: Rng, dtype: str) -> Scene:
-    values = [uneven(rng, dtype), rng.pick([beyond, beyond, uneven])(rng, dtype)]
-    values = rng.shuffled(values)
-    return Scene([f"x = {of(dtype, *values)}"], "x", lambda r: [r(value) for value in values])
+    values = rng.shuffled([uneven(rng, dtype), rng.pick([beyond, beyond, uneven])(rng, dtype)])
+    inner = listed([f"{value:g}." for value in values])
+    back = rng.pick(["x.float()", "x.double()", "x"])
+    lines = [f"x = {of(dtype, *values)}", f"off = {back} - torch.tensor({inner})"]
+    return Scene(lines, "off", off(values))
 
 
 def cast(rng: Rng, dtype: str) -> Scene:
     values = rng.shuffled([uneven(rng, dtype), beyond(rng, dtype)])
     call = rng.pick([f".to(torch.{dtype})", ".half()" if dtype == HALF else ".bfloat16()"])
     back = rng.pick(["", ".float()", ".double()"])
-    lines = [f"x = torch.tensor([{', '.join([f'{value:g}.' for value in values])}])", f"y = x{call}{back}"]
-    return Scene(lines, "y", lambda r: [r(value) for value in values])
+    lines = [f"x = torch.tensor({listed([f'{value:g}.' for value in values])})", f"y = x{call}{back}"]
+    return Scene(lines, "y - x", off(values))
 
 
 def added(rng: Rng, dtype: str) -> Scene:
-    """A large number and a small one, and their difference."""
+    """A large number and a small one: how much of the small one arrives."""
     top = float(large(rng, dtype))
     small = float(2 * rng.integer(0, int(top) // 2 ** BITS[dtype]) + 1)
     sign = rng.pick("+-") if top > 2 ** BITS[dtype] else "+"
     lines = [f"x = {of(dtype, top)}", f"y = {of(dtype, small)}", f"z = x {sign} y"]
     change = small if sign == "+" else -small
-    if rng.chance(0.4):
-        return Scene(lines, "[z.item(), (z - x).item()]", lambda r: [r(top + change), r(r(top + change) - top)])
-    return Scene(lines, "z.item()", lambda r: [r(top + change)])
+    asked = rng.pick(["(z - x).item()", f"z.item() - {top:g}", "(z.float() - x).item()"])
+    return Scene(lines, asked, lambda r: [r(top + change) - top])
 
 
-PRODUCTS = {
-    HALF: [(256.0, 256.0), (400.0, 200.0), (512.0, 128.0), (640.0, 160.0), (320.0, 320.0)],  # too large
-    BRAIN: [(17.0, 17.0), (19.0, 17.0), (21.0, 13.0), (33.0, 9.0), (27.0, 11.0), (25.0, 11.0)],  # of more than 8 bits
-}
+def too_much(rng: Rng) -> tuple[float, float]:
+    """Two numbers whose product float16 cannot reach, the first of two digits and the second a power of two."""
+    a, b = rng.pick([(64, 2048), (80, 1024), (96, 1024), (72, 4096), (48, 2048), (40, 4096), (24, 8192), (20, 4096)])
+    return float(a), float(b)
 
 
 def multiplied(rng: Rng, dtype: str) -> Scene:
-    a, b = rng.pick(PRODUCTS[dtype])
-    lines = [f"x = {of(dtype, a)}", f"y = {of(dtype, b)}"]
-    if dtype == BRAIN or rng.chance(0.3):
-        return Scene(lines, "(x * y).item()", lambda r: [r(a * b)])
-    small = 1 / 2 ** rng.integer(1, 3)
+    if dtype == BRAIN:
+        a, b = rng.pick([(17, 17), (19, 17), (21, 13), (33, 9), (27, 11), (25, 11)])  # of more than 8 bits
+        lines = [f"x = {of(dtype, float(a))}", f"y = {of(dtype, float(b))}"]
+        return Scene(lines, f"(x * y).item() - {a * b}", off([float(a * b)]))
+    one, other = too_much(rng)
+    lines = [f"x = {of(dtype, one)}", f"y = {of(dtype, other)}"]
+    whole = rng.pick(["x * y / y", "y * x / y", "x * y * (1 / y)"])
     orders: list[tuple[str, Callable[[Round], float]]] = [
-        (rng.pick([f"(x * y * {small}).item()", f"({small} * (x * y)).item()"]), lambda r: r(r(a * b) * small)),
-        (rng.pick([f"(x * {small} * y).item()", f"(x * ({small} * y)).item()"]), lambda r: r(r(a * small) * b)),
+        (f"({whole}).item()", lambda r: r(r(one * other) / other)),
+        (rng.pick(["(x / y * y).item()", "(x * (y / y)).item()", "(y / y * x).item()"]), lambda r: r(r(one))),
     ]
     pair = rng.shuffled(orders)
     return Scene(lines, listed([text for text, _ in pair]), lambda r: [value(r) for _, value in pair])
 
 
 def ordered(rng: Rng, dtype: str) -> Scene:
-    """The same three numbers, added up in two orders."""
+    """The same three numbers, added up in two orders: how far the sum is from the first."""
     top = float(large(rng, dtype))
-    step = 2 * top / 2 ** BITS[dtype]
-    one = step / 2
+    one = top / 2 ** BITS[dtype]
     lines = [f"x = {of(dtype, top)}", f"y = {of(dtype, one)}"]
     orders: list[tuple[str, Callable[[Round], float]]] = [
-        (rng.pick(["(x + y + y).item()", "(y + x + y).item()"]), lambda r: r(r(top + one) + one)),
-        (rng.pick(["(x + (y + y)).item()", "(y + y + x).item()"]), lambda r: r(top + r(2 * one))),
+        (rng.pick(["(x + y + y - x).item()", "(y + x + y - x).item()"]), lambda r: r(r(top + one) + one) - top),
+        (rng.pick(["(x + (y + y) - x).item()", "(y + y + x - x).item()"]), lambda r: r(top + r(2 * one)) - top),
     ]
     pair = rng.shuffled(orders)
     return Scene(lines, listed([text for text, _ in pair]), lambda r: [value(r) for _, value in pair])
@@ -144,34 +151,39 @@ def looped(rng: Rng, dtype: str) -> Scene:
     steps, k = rng.integer(10, 30), rng.pick([1, 1, 2]) if dtype == BRAIN else 1
     start = top * k - rng.integer(2, 8) * k
 
-    def total(r: Round) -> float:
+    def grown(r: Round) -> float:
         it = r(float(start))
         for _ in range(steps):
             it = r(it + k)
-        return it
+        return it - start
 
     grow = rng.pick([f"total += {k}", f"total = total + {k}"])
     lines = [f"total = {of(dtype, float(start))}", f"for _ in range({steps}):", f"    {grow}"]
-    return Scene(lines, "total.item()", lambda r: [total(r)])
+    asked = rng.pick([f"total.item() - {start}", f"(total - {start}).item()"])
+    return Scene(lines, asked, lambda r: [grown(r)])
 
 
 def late(rng: Rng, dtype: str) -> Scene:
     """A cast to float32 after the operation, or before it."""
-    top = float(large(rng, dtype))
-    step = 2 * top / 2 ** BITS[dtype]
-    small = float(rng.integer(1, max(1, int(step) - 1)))
     if dtype == HALF and rng.chance():
-        top, small = 60000.0, float(rng.integer(6, 9) * 1000)
-    lines = [f"x = {of(dtype, top)}", f"y = {of(dtype, small)}"]
-    after, before = "(x + y).float()", rng.pick(["x.float() + y.float()", "x.float() + y"])
-    pair = rng.shuffled([after, before])
-    asked = listed([f"({one}).item()" if one == before else f"{one}.item()" for one in pair])
-    return Scene(lines, asked, lambda r: [r(top + small) if one == after else r(top) + r(small) for one in pair])
+        one, other = too_much(rng)
+        lines = [f"x = {of(dtype, one)}", f"y = {of(dtype, other)}"]
+        after, before = "(x * y).float() / y", rng.pick(["x.float() * y.float() / y", "x.float() / y * y"])
+        values: list[Callable[[Round], float]] = [lambda r: r(one * other) / other, lambda r: r(one)]
+    else:
+        top = float(large(rng, dtype))
+        small = float(rng.integer(1, max(1, int(2 * top / 2 ** BITS[dtype]) - 1)))
+        lines = [f"x = {of(dtype, top)}", f"y = {of(dtype, small)}"]
+        after = "(x + y).float() - x.float()"
+        before = rng.pick(["x.float() + y.float() - x.float()", "x.float() + y - x.float()"])
+        values = [lambda r: r(top + small) - top, lambda r: r(top) + r(small) - top]
+    pair = rng.shuffled(list(zip([f"({text}).item()" for text in (after, before)], values, strict=True)))
+    return Scene(lines, listed([text for text, _ in pair]), lambda r: [value(r) for _, value in pair])
 
 
 def overflowed(rng: Rng, dtype: str) -> Scene:
     """What becomes of an inf."""
-    a, b = rng.pick(PRODUCTS[HALF])
+    a, b = too_much(rng)
     lines = [f"x = {of(dtype, a)}", f"y = {of(dtype, b)}", "z = x * y"]
     questions: list[tuple[str, Callable[[Round, float], list[float]]]] = [
         ("[(z - z).item(), (z / x).item()]", lambda r, z: [z - z, r(z / a)]),

@@ -213,8 +213,9 @@ def promotion(rng: Rng) -> PredictValue:
     elif rng.level == SECOND:
         it = settled(lambda: with_scalars(rng), telling, 10)
     else:
-        kind = rng.pick([chained, chained, in_place])
-        it = settled(lambda: kind(rng), telling, 10)
+        kind = rng.pick([chained, in_place, in_place])
+        raises = kind is in_place and rng.chance(0.36)  # else in place most would raise
+        it = settled(lambda: kind(rng), lambda it: telling(it) and (it.seen() == ["error"]) == raises, 24)
     lines = [f"{name} = {source}" for name, source in it.sources.items()] + [step.text for step in it.steps]
     asked = ", ".join([f"{name}.dtype" for name in it.asked])
     asked = asked if len(it.asked) == 1 else f"[{asked}]"

@@ -48,7 +48,7 @@ EIGH, EIG = "torch.linalg.eigh(A)", "torch.linalg.eig(A)"
 ROW = "The eigenvectors are the columns of `vectors`, not its rows."
 ASCENDING = "`eigh` gives the eigenvalues in ascending order: the largest comes last."
 UNSORTED = "`eig` gives the eigenvalues in no order: find the one that is asked for."
-EITHER = "Any length and either sign will do."
+EITHER = "Write it at any length and with either sign."
 
 
 @dataclass(frozen=True)
@@ -89,6 +89,60 @@ def named(rng: Rng) -> Task:
     ]
     told = f"`A` is symmetric. Write an eigenvector of its {kind} eigenvalue. {EITHER}"
     return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, f"vectors[:, {at}]", "d", wrong)
+
+
+def eigenvalue(rng: Rng) -> Task:
+    """Eigenvalues, or what is made of them."""
+    told, right, wrong = rng.pick(
+        [
+            ("its largest eigenvalue", "values[-1]", [("other-end", "values[0]", ASCENDING)]),
+            ("its second smallest eigenvalue", "values[1]", [("other-end", "values[-2]", ASCENDING)]),
+            ("its eigenvalues, the largest first", "values.flip(0)", [("ascending", "values", ASCENDING)]),
+            ("its largest eigenvalue less its smallest", "values[-1] - values[0]",
+             [("sign", "values[0] - values[-1]", ASCENDING)]),
+            ("its trace", "values.sum()", [("product", "values.prod()", "That is the determinant.")]),
+            ("its determinant", "values.prod()", [("sum", "values.sum()", "That is the trace.")]),
+        ]
+    )  # fmt: skip
+    if right[-3:] == "(0)" or "()" in right:
+        wrong = [*wrong, ("of-vectors", f"vectors{right.removeprefix('values')}", "The eigenvalues are asked for.")]
+    else:
+        wrong = [*wrong, ("column", right.replace("values[", "vectors[:, "), "Those are eigenvectors.")]
+    told = f"`A` is symmetric. Write {told}, from `values` or `vectors` alone."
+    output = "d" if "flip" in right else ""
+    return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, right, output, wrong, "answer")
+
+
+def in_their_terms(rng: Rng) -> Task:
+    """A matrix, a vector or a term of it in terms of eigenvectors."""
+    told, right, wrong, output = rng.pick(
+        [
+            ("`A` itself", "vectors * values @ vectors.T",
+             [("v-transposed", "vectors.T * values @ vectors", "The eigenvectors are the columns: V, the values, Vᵀ."),
+              ("values-left-out", "vectors @ vectors.T", "That is the identity: the eigenvalues are missing.")], "d d"),
+            ("the coordinates of `x`, of shape (d,), in the eigenvectors: its dot product with each",
+             "vectors.T @ x", [("not-transposed", "vectors @ x", ROW),
+                               ("scaled", "values * (vectors.T @ x)", "Those are the coordinates of A @ x.")], "d"),
+            ("the vector whose coordinates in the eigenvectors are `x`, of shape (d,)", "vectors @ x",
+             [("transposed", "vectors.T @ x", ROW), ("scaled", "vectors @ (values * x)", "That is A times it.")], "d"),
+            ("`A` times the eigenvector of its largest eigenvalue, of length 1, with the sign that it has in `vectors`",
+             "values[-1] * vectors[:, -1]",
+             [("row", "values[-1] * vectors[-1]", ROW), ("unscaled", "vectors[:, -1]", "A scales it by its value."),
+              ("other-end", "values[0] * vectors[:, 0]", ASCENDING)], "d"),
+            ("the matrix that projects onto the eigenvector of its smallest eigenvalue",
+             "torch.outer(vectors[:, 0], vectors[:, 0])",
+             [("row", "torch.outer(vectors[0], vectors[0])", ROW),
+              ("scaled", "values[0] * torch.outer(vectors[:, 0], vectors[:, 0])", "A projection does not scale."),
+              ("other-end", "torch.outer(vectors[:, -1], vectors[:, -1])", ASCENDING)], "d d"),
+            ("`x @ A @ x`, for `x` of shape (d,)", "(values * (vectors.T @ x) ** 2).sum()",
+             [("row", "(values * (vectors @ x) ** 2).sum()", ROW),
+              ("not-squared", "(values * (vectors.T @ x)).sum()", "Each coordinate comes in twice."),
+              ("values-left-out", "((vectors.T @ x) ** 2).sum()", "That is x @ x.")], ""),
+        ]
+    )  # fmt: skip
+    told = f"`A` is symmetric. From `values` and `vectors`, without `A`, write {told}."
+    made = "A = _symmetric(d + 2, d + 2)\nx = torch.randn(d + 2)"
+    return Task(told, made, EIGH, right, output, wrong, "answer")
 
 
 def by_size(rng: Rng) -> Task:
@@ -255,13 +309,13 @@ def function(rng: Rng) -> Task:
 
 
 TASKS: Sequence[Sequence[Callable[[Rng], Task]]] = (
-    (named, named, unsorted),
+    (named, named, unsorted, eigenvalue, in_their_terms, in_their_terms),
     (by_size, unsorted, unsorted, top_few, component),
     (batch, stationary, component, function, function, top_few),
 )
 
 
-@drill(after=["shapes.matmul"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(4, 13, 16))
+@drill(after=["shapes.matmul"], levels=3, structures=(14, 13, 16))
 def eig(rng: Rng) -> WriteExpression:
     """Eigenvectors."""
     task = rng.pick(TASKS[rng.level - 1])(rng)

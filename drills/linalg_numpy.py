@@ -322,8 +322,11 @@ KINDS: Sequence[Sequence[Callable[[Rng], Port]]] = (
 def numpy_port(rng: Rng) -> WriteExpression:
     """NumPy code in torch."""
     port = rng.pick(KINDS[rng.level - 1])(rng)
-    kinds = [f"`{name}` is {'int64' if name == 'i' else 'float32'}" for name, _ in port.tensors]
-    given = f" {', and '.join(kinds)}: a NumPy array there, a torch tensor here." if kinds else ""
+    given = ", and ".join([f"`{name}` is {'int64' if name == 'i' else 'float32'}" for name, _ in port.tensors])
+    one = len(port.tensors) == 1
+    given = f" {given}: {'a NumPy array' if one else 'NumPy arrays'} there, {'a tensor' if one else 'tensors'} here."
+    if not port.tensors:
+        given = ""
     return WriteExpression(
         prompt=(
             f"Write in torch what this NumPy code gives, with the same shape and the same dtype, without `np`.{given}"

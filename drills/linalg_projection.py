@@ -96,14 +96,19 @@ PARTS = {
     "reflection": "{each} reflected in the hyperplane through 0 that is perpendicular to {v}",
     "coefficient": "the number c for which c times {v} is the projection of {each} onto the line through {v}",
     "length": "the signed length of the component of {each} along {v}, positive where it points the way {v} does",
+    "distance": "how far {each} is from the line through {v} and 0",
+    "cosine": "the cosine of the angle between {each} and {v}",
 }
+GUIDED_PARTS = ("projection", "remainder", "coefficient", "length", "reflection", "distance", "cosine")
 
 
 def one_direction(rng: Rng) -> WriteExpression:
-    scenes = SCENES[:3] if rng.level == GUIDED else SCENES[3:]
+    scenes = SCENES[:6] if rng.level == GUIDED else SCENES[3:]
     x, x_axes, v, v_axes = rng.pick(scenes)
     it = Line(x, tuple(x_axes.split()), v, tuple(v_axes.split()))
-    part = rng.pick(["projection", "remainder", "coefficient", "length"] if rng.level == GUIDED else list(PARTS))
+    part = rng.pick(GUIDED_PARTS if rng.level == GUIDED else list(PARTS))
+    at = it.x_axes.index(it.along)
+    norm = f".norm(dim={at})" if len(it.x_axes) > 1 else ".norm()"
     projection, missing, once = it.projection(), it.projection(""), it.projection("length")
     rest = f"{x} - {projection}"
     wrong: list[tuple[str, str, str]]
@@ -145,6 +150,21 @@ def one_direction(rng: Rng) -> WriteExpression:
                 ("length", it.dot("length"), f"That is a length. It has to be divided by that of {v} once more."),
                 ("projection", projection, f"Only the number is asked for, not times {v}."),
             ]
+        case "distance":
+            right = f"({rest}){norm}"
+            wrong = [
+                ("missing-normalisation", f"({x} - {missing}){norm}", NORMALISED),
+                ("from-the-origin", f"{x}{norm}", "That is the distance from 0."),
+                ("along", f"({projection}){norm}", f"That is how far it goes along {v}."),
+                ("remainder", rest, "That is a vector; its length is asked for."),
+            ]
+        case "cosine":
+            right = f"{it.dot('length')} / {x}{norm}"
+            wrong = [
+                ("missing-normalisation", f"{it.dot('')} / {x}{norm}", f"Divide by the length of {v} too."),
+                ("length", it.dot("length"), f"Divide by the length of {x} too."),
+                ("unsigned", f"({right}).abs()", "Where the angle is wide the cosine is negative."),
+            ]
         case _:
             right = it.dot("length")
             wrong = [
@@ -156,11 +176,11 @@ def one_direction(rng: Rng) -> WriteExpression:
                 ),
                 ("unsigned", f"({right}).abs()", f"A component against {v} is negative."),
             ]
-    output = it.rest if part in ("coefficient", "length") else it.x_axes
+    output = it.rest if part in ("coefficient", "length", "distance", "cosine") else it.x_axes
     each = f"`{x}`" if len(it.x_axes) == 1 else f"each vector of `{x}` along {it.along}"
     own = it.v_axes[:-1]
     told_v = f"`{v}`" if not own else f"the `{v}` of its {' and '.join(own)}"
-    if rng.level == GUIDED or len(it.x_axes) == 1:
+    if len(it.x_axes) == 1:
         sizes = f"`{x}` and `{v}` are vectors of axis {it.along}."
     else:
         sizes = f"`{x}` has the axes ({', '.join(it.x_axes)}), `{v}` ({', '.join(it.v_axes)})."
@@ -208,6 +228,9 @@ def subspace(rng: Rng) -> WriteExpression:
     parts = {
         "projection": f"the projection of {{each}} onto what the {'columns' if columns else 'rows'} of `{a}` span",
         "remainder": f"{{each}} without its projection onto what the {'columns' if columns else 'rows'} of `{a}` span",
+        "reflection": f"the reflection of {{each}} in what the {'columns' if columns else 'rows'} of `{a}` span: the "
+        "part that lies in it stays, and the part perpendicular to it is turned round",
+        "distance": f"how far {{each}} is from what the {'columns' if columns else 'rows'} of `{a}` span",
         "matrix": f"the matrix P, (d_model, d_model), that projects onto what the "
         f"{'columns' if columns else 'rows'} of "
         f"`{a}` span",
@@ -215,7 +238,7 @@ def subspace(rng: Rng) -> WriteExpression:
         f"combination of them "
         "that is nearest to {each}",
     }
-    part = rng.pick(["projection", "projection", "remainder", "remainder", "matrix", "coefficients"])
+    part = rng.pick(["projection", "remainder", "reflection", "distance", "matrix", "coefficients"])
     because = {
         "gram": "The directions need not be perpendicular or of length 1: the inverse of their Gram matrix belongs in "
         "between, as in A (AᵀA)⁻¹ Aᵀ.",
@@ -242,6 +265,23 @@ def subspace(rng: Rng) -> WriteExpression:
                 ("projection", right, because["projected"]),
             ]
             right = f"{x} - {right}"
+        case "reflection":
+            wrong = [
+                ("gram-forgotten", f"2 * ({gram}) - {x}", because["gram"]),
+                ("one-at-a-time", f"2 * ({alone}) - {x}", because["alone"]),
+                ("projection", right, "That is half-way: a reflection goes as far again."),
+                ("other-part", f"{x} - 2 * ({right})", "That turns the part in the span round, and keeps the other."),
+            ]
+            right = f"2 * ({right}) - {x}"
+        case "distance":
+            norm = ".norm()" if len(axes) == 1 else f".norm(dim={axes.index('d_model')})"
+            wrong = [
+                ("gram-forgotten", f"({x} - {gram}){norm}", because["gram"]),
+                ("one-at-a-time", f"({x} - {alone}){norm}", because["alone"]),
+                ("along", f"({right}){norm}", "That is the length of the projection."),
+                ("remainder", f"{x} - {right}", "Those are vectors; their lengths are asked for."),
+            ]
+            right, output = f"({x} - {right}){norm}", tuple(axis for axis in axes if axis != "d_model")
         case "matrix":
             right, output = f"{tall} @ {inverse}", ("d_model", "d_model")
             wrong = [
@@ -272,7 +312,9 @@ def subspace(rng: Rng) -> WriteExpression:
     if part == "matrix":
         told = told.partition(";")[0] + "."
     names = [tensor(a, stored)] + ([] if part == "matrix" else [tensor(x, x_axes)])
-    result = "" if part == "matrix" else f" The result has the axes ({', '.join(output)})."
+    result = f" The result has the axes ({', '.join(output)})." if output else " The result is a tensor without axes."
+    if part == "matrix":
+        result = ""
     return asked(
         rng, f"{told} Write {parts[part].format(each=each)}.{result}", names, right, output, wrong,
         sizes={"d_model": "feature + 4"},
@@ -311,7 +353,7 @@ def asked(
     )
 
 
-@drill(after=["einsum.matvec"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(4, 34, 14))
+@drill(after=["einsum.matvec"], levels=3, structures=(15, 44, 24))
 def projection(rng: Rng) -> WriteExpression:
     """Projecting onto a direction or a subspace."""
     return subspace(rng) if rng.level == COMPOSED else one_direction(rng)

@@ -284,6 +284,57 @@ def scores(p: Parts, k: int) -> Task:
     return Task(words, f"row {k}", f"{p.u(top)} * {p.s(top)}", wrong)
 
 
+def term(p: Parts, k: int) -> Task:
+    """One term of the sum that A is."""
+    at = k - 1
+    which = ("first", "second", "third")[at]
+    outer = f"torch.outer(U[:, {at}], Vh[{at}])"
+    wrong = [
+        ("column-of-vh", f"S[{at}] * torch.outer(U[:, {at}], Vh[:, {at}])", V_FOR_VT),
+        ("s-left-out", outer, "The pair of vectors is scaled by its singular value."),
+        ("next-one", f"S[{k}] * torch.outer(U[:, {k}], Vh[{k}])", "Counting starts at 0."),
+    ]
+    if at:
+        wrong.append(("all-up-to-it", p.product(f":{k}"), "That is the sum of all terms up to that one."))
+    words = f"the {which} term of A: the matrix of rank 1 of its {which} singular value and vectors"
+    return Task(words, "row column", f"S[{at}] * {outer}", wrong)
+
+
+def vector(_p: Parts, k: int) -> Task:
+    """A singular vector, or what A makes of one."""
+    at = (0, 1, -1)[k - 1]
+    which = ("largest", "second largest", "smallest")[k - 1]
+    wrong = [
+        ("column-of-vh", f"Vh[:, {at}]", V_FOR_VT),
+        ("other-end", f"Vh[{-1 if at == 0 else 0}]", ORDER),
+        ("left", f"U[:, {at}]", "That is the left one. The right singular vectors are the rows of Vh."),
+    ]
+    words = f"the right singular vector of its {which} singular value, with the sign that it has in `Vh`"
+    return Task(words, "column", f"Vh[{at}]", wrong)
+
+
+def mapped(_p: Parts, k: int) -> Task:
+    at = (0, 1, -1)[k - 1]
+    which = ("largest", "second largest", "smallest")[k - 1]
+    wrong = [
+        ("row-of-u", f"S[{at}] * U[{at}]", "The left singular vectors are the columns of U."),
+        ("s-left-out", f"U[:, {at}]", "A scales it by its singular value."),
+        ("right", f"S[{at}] * Vh[{at}]", "A turns a right singular vector into the left one of the same value."),
+    ]
+    words = f"A times the right singular vector of its {which} singular value, with the sign that it has in `Vh`"
+    return Task(words, "row", f"S[{at}] * U[:, {at}]", wrong)
+
+
+def coordinates(p: Parts, _k: int) -> Task:
+    wrong = [
+        ("s-left-out", p.u(), "Those have length 1. A @ V is U times S."),
+        ("other-side", f"{p.t(p.vh())} * {p.s()}", "Those are for the columns of A and the left singular vectors."),
+        ("not-v", f"{p.u()} * {p.s()} @ {p.t(p.vh())}", "The rows of A in terms of V: Vh @ V is the identity."),
+    ]
+    words = "A @ V, the coordinates of its rows in the right singular vectors"
+    return Task(words, "row rank", f"{p.u()} * {p.s()}", wrong)
+
+
 def norms(_p: Parts, _k: int) -> Task:
     wrong = [
         (
@@ -300,7 +351,7 @@ def norms(_p: Parts, _k: int) -> Task:
 
 
 TASKS: Sequence[Sequence[Callable[[Parts, int], Task]]] = (
-    (rebuild, rebuild, low_rank, low_rank, norms, nuclear, condition, spectral_error),
+    (rebuild, low_rank, low_rank, norms, nuclear, condition, spectral_error, term, vector, mapped, coordinates),
     (
         low_rank,
         left_over,
@@ -321,7 +372,7 @@ TASKS: Sequence[Sequence[Callable[[Parts, int], Task]]] = (
 )
 
 
-@drill(after=["einsum.matmul"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(6, 14, 20))
+@drill(after=["einsum.matmul"], levels=3, structures=(13, 14, 20))
 def svd(rng: Rng) -> WriteExpression:
     """The singular value decomposition."""
     full = rng.level == COMPOSED and rng.chance()
@@ -341,11 +392,11 @@ def svd(rng: Rng) -> WriteExpression:
     guide = ""
     if rng.level == GUIDED:
         guide = "`U` is (row, rank), `S` (rank,) with the singular values, and `Vh` (rank, column). "
-    each = " for each matrix of the batch" if p.batched else ""
+    each = "for each matrix of the batch, " if p.batched else ""
     output = f"({', '.join(['batch'] * p.batched + task.output.split())})" if task.output else ""
     shown = f" Its shape is {output}." if output and rng.level > GUIDED else ""
     return WriteExpression(
-        prompt=f"{stored}{guide}From `U`, `S` and `Vh` alone, without `A`, write {task.told}{each}.{shown}",
+        prompt=f"{stored}{guide}From `U`, `S` and `Vh` alone, without `A`, write {each}{task.told}.{shown}",
         tensors=(),
         axes="batch row column",
         setup=f"A = torch.randn({shape})\nU, S, Vh = torch.linalg.svd(A{option})\ndel A\n",

@@ -1,64 +1,21 @@
 """Modules: what a linear layer computes."""
 
-from collections.abc import Sequence
-
-from tensordrill.authoring import Edit, Rng, Tensor, WriteExpression, Wrong, drill, tensor
-
-FORBID = ("linear", "Linear", "layer", "first", "second", "bilinear")
-ACTIVATIONS = ("relu", "square", "abs")  # none that saturates, where unlike inputs would look alike
-
-NOT_TRANSPOSED = "nn.Linear stores its weight as (out, in). To stand on the right of the input it has to be transposed."
-NEEDLESSLY = "This weight is stored as (in, out), so it stands on the right of the input as it is."
-NO_BIAS = "The bias is missing."
-EARLY = "The bias is added before the activation, not after it."
-BACKWARDS = "Going back from the outputs, the weight stands on the right as it is: it is (out, in)."
-OTHER_PART = (
-    "Those are other outputs. A row of the weight makes one output, and the rows are in the order of the outputs."
+from tensordrill.authoring import Edit, Rng, WriteExpression, Wrong, drill, tensor
+from tensordrill.building.linear import (
+    ACTIVATIONS,
+    BACKWARDS,
+    EARLY,
+    FUSED,
+    NEEDLESSLY,
+    NO_BIAS,
+    NO_BIAS_CODE,
+    NOT_TRANSPOSED,
+    ONE,
+    OTHER_PART,
+    TWO,
+    asked,
 )
-HINTS = {
-    1: "The axis that is summed over must be the last of the left operand and the first but one of the right.",
-    2: "nn.Linear(d_in, d_out) stores a weight of shape (d_out, d_in) and a bias of shape (d_out,).",
-    3: "Write down the shape of every weight: nn.Linear stores (out, in). Each row of it makes one output.",
-}
-WHY = (
-    "nn.Linear computes x @ weight.T + bias, over the last axis of x. Its weight is stored as (out_features, "
-    "in_features): a row for each output. So rows are sliced to get some of the outputs, and layers in a row merge "
-    "into second.weight @ first.weight. TransformerLens stores (in, out) instead, and does not transpose."
-)
-
-
-def asked(
-    rng: Rng,
-    prompt: str,
-    tensors: Sequence[Tensor],
-    expression: str,
-    wrong: Sequence[Wrong | Edit],
-    output: str,
-    *,
-    code: str = "",
-    last_hint: str,
-) -> WriteExpression:
-    named = output.split()
-    return WriteExpression(
-        prompt=f"{prompt} Do it by hand: without `F.linear` and "
-        f"`nn.Linear`{', and without the layers' if code else ''}.",
-        tensors=tensors,
-        reference_expression=expression,
-        output=named if set(named) <= {axis for one in tensors for axis in one.axes} else None,
-        axes="d_in d_hidden d_out"
-        if "d_hidden" in code
-        else "d_in d_out"
-        if "d_in" in code
-        else "d_model"
-        if code
-        else "",
-        setup=code,
-        code=code,
-        forbid=FORBID,
-        hints=[HINTS[rng.level], last_hint],
-        why=WHY,
-        wrong=wrong,
-    )
+from tensordrill.building.linear_merged import MERGED
 
 
 def plain(rng: Rng) -> WriteExpression:
@@ -90,7 +47,7 @@ def plain(rng: Rng) -> WriteExpression:
         wrong.append(Wrong("bias-after-activation", f"({product}).{act}() + b", EARLY))
     axes = "d_in batch" if first else f"{lead} d_in"
     weight = "d_out d_in" if stored else "d_in d_out"
-    told = f", then {act}" if act else ""
+    told = f", and `{act}` of that is taken" if act else ""
     output = f"{lead} d_out".strip()
     shape = f"({output.replace(' ', ', ')}{',' if ' ' not in output else ''})"
     return asked(
@@ -103,25 +60,6 @@ def plain(rng: Rng) -> WriteExpression:
         output,
         last_hint=f"W is stored as ({weight.replace(' ', ', ')}), and the inputs have to be the last axis of x.",
     )
-
-
-ONE = """
-layer = nn.Linear(d_in, d_out)
-W, b = layer.weight.detach(), layer.bias.detach()
-"""
-NO_BIAS_CODE = """
-layer = nn.Linear(d_in, d_out, bias=False)
-W = layer.weight.detach()
-"""
-TWO = """
-first, second = nn.Linear(d_in, d_hidden), nn.Linear(d_hidden, d_out)
-W1, b1 = first.weight.detach(), first.bias.detach()
-W2, b2 = second.weight.detach(), second.bias.detach()
-"""
-FUSED = """
-layer = nn.Linear(d_model, 3 * d_model)
-W, b = layer.weight.detach(), layer.bias.detach()
-"""
 
 
 def from_layer(rng: Rng) -> WriteExpression:
@@ -256,46 +194,10 @@ def transposed_layer(rng: Rng) -> WriteExpression:
     )
 
 
-def merged(rng: Rng) -> WriteExpression:
-    """Two layers without anything between them, as one."""
-    if rng.chance():
-        return asked(
-            rng,
-            "`second(first(x))` has nothing between the layers, so one layer can do it. Write the weight of "
-            "that layer, "
-            "as nn.Linear stores it.",
-            [],
-            "W2 @ W1",
-            [
-                Wrong("order", "W1 @ W2", "The first layer's weight stands on the right: x goes through it first."),
-                Wrong("not-stored-so", "(W2 @ W1).T", "nn.Linear stores (out, in), and that is (in, out)."),
-                Wrong("untransposed-sum", "W2 + W1", "The layers come one after the other: their weights multiply."),
-            ],
-            "d_out d_in",
-            code=TWO,
-            last_hint="Its shape is (d_out, d_in). Which product of (d_out, d_hidden) and (d_hidden, d_in) is that?",
-        )
-    return asked(
-        rng,
-        "`second(first(x))` has nothing between the layers, so one layer can do it. Write the bias of that layer.",
-        [],
-        "W2 @ b1 + b2",
-        [
-            Wrong("biases-added", "b1 + b2", "The first bias goes through the second layer, as everything before it."),
-            Wrong("second-only", "b2", "The first layer's bias is not lost: it goes through the second layer."),
-            Wrong("second-forgotten", "W2 @ b1", "The second layer adds its own bias too."),
-            Wrong("wrong-axis", "b1 @ W2 + b2", "W2 is (d_out, d_hidden): b1 stands on its right."),
-        ],
-        "d_out",
-        code=TWO,
-        last_hint="What does second(first(x)) give where x is 0?",
-    )
-
-
 def low_rank(rng: Rng) -> WriteExpression:
     """LoRA, beside the layer or merged into its weight."""
     tensors = [tensor("A", "rank d_in"), tensor("B", "d_out rank")]
-    k = rng.pick(["2", "0.5", "4"])
+    k, lead = rng.pick(["2", "0.5", "4"]), rng.pick(["batch", "batch seq"])
     if rng.chance():
         return asked(
             rng,
@@ -320,7 +222,7 @@ def low_rank(rng: Rng) -> WriteExpression:
         f"Write `layer(x) + {k} * up(down(x))`, in which down and up are layers without a bias, whose weights "
         f"are A and "
         "B as nn.Linear stores them.",
-        [tensor("x", "batch d_in"), *tensors],
+        [tensor("x", f"{lead} d_in"), *tensors],
         f"x @ W.T + b + {k} * (x @ A.T @ B.T)",
         [
             Edit("weight-not-transposed", "W.T", "W", NOT_TRANSPOSED),
@@ -329,118 +231,9 @@ def low_rank(rng: Rng) -> WriteExpression:
             Edit("unscaled", f"{k} * ", "", f"The update is scaled by {k}."),
             Wrong("all-scaled", f"{k} * (x @ W.T + b + x @ A.T @ B.T)", "Only the update is scaled."),
         ],
-        "batch d_out",
+        f"{lead} d_out",
         code=ONE,
-        last_hint="x @ A.T has the axes (batch, rank).",
-    )
-
-
-SHIFTS = {"x * gain + shift": "W @ shift + b", "x + shift": "W @ shift + b", "x - shift": "b - W @ shift"}
-SHIFTS |= {"(x - shift) * gain": "b - W @ (shift * gain)", "(x + shift) * gain": "b + W @ (shift * gain)"}
-
-
-def folded(rng: Rng) -> WriteExpression:
-    """A gain and a shift before the layer, moved into it."""
-    gain, shift = tensor("gain", "d_in"), tensor("shift", "d_in")
-    if rng.chance():
-        before = rng.pick(["x * gain", "x * gain + shift", "(x - shift) * gain", "x / gain"])
-        divided = "/" in before
-        written = "W / gain" if divided else "W * gain"
-        gain = tensor("gain", "d_in", "positive")
-        return asked(
-            rng,
-            f"`layer({before})` can be done by one layer on `x`. Write the weight of that layer, as nn.Linear "
-            f"stores it.",
-            [gain, shift] if "shift" in before else [gain],
-            written,
-            [
-                Edit("scaled-outputs", "gain", "gain[:, None]", "gain scales the inputs: the columns of the weight."),
-                Wrong("summed", "W @ gain", "Each column is scaled. Nothing is summed."),
-                Wrong("not-stored-so", f"({written}).T", "nn.Linear stores (out, in), and that is (in, out)."),
-                Wrong("unchanged", "W", "The inputs are scaled by gain, and so must the weight be."),
-            ],
-            "d_out d_in",
-            code=ONE,
-            last_hint="Which axis of the weight belongs to the inputs?",
-        )
-    before = rng.pick(list(SHIFTS))
-    written = SHIFTS[before]
-    wrong = [
-        Wrong("unchanged", "b", "The shift goes through the weight, and is added for every x."),
-        Wrong("bias-forgotten", "W @ shift", "The layer's own bias is still there."),
-        Wrong("not-through-the-weight", "b + (W * shift).mean(1)", "The shift is summed with each row, not averaged."),
-    ]
-    if "gain" in before:
-        early = before.startswith("x * gain")
-        other = "W @ (shift * gain) + b" if early else written.replace("(shift * gain)", "shift")
-        said = (
-            "The shift is added after the gain, which does not scale it." if early else "The gain scales the shift too."
-        )
-        wrong.append(Wrong("gain-too" if early else "gain-forgotten", other, said))
-    if " - " in before:
-        wrong.append(Wrong("sign", written.replace("b - ", "b + "), "The shift is taken off."))
-    return asked(
-        rng,
-        f"`layer({before})` can be done by one layer on `x`. Write the bias of that layer.",
-        [gain, shift] if "gain" in before else [shift],
-        written,
-        wrong,
-        "d_out",
-        code=ONE,
-        last_hint=f"What does layer({before}) give where x is 0?",
-    )
-
-
-def scaled(rng: Rng) -> WriteExpression:
-    """A scale, and an offset, behind the layer, moved into it."""
-    scale, offset = tensor("scale", "d_out", "positive"), tensor("offset", "d_out")
-    after, bias = rng.pick(
-        [
-            ("layer(x) * scale", "b * scale"),
-            ("layer(x) * scale + offset", "b * scale + offset"),
-            ("(layer(x) - offset) * scale", "(b - offset) * scale"),
-            ("(layer(x) - offset) / scale", "(b - offset) / scale"),
-        ]
-    )
-    tensors = [scale, offset] if "offset" in after else [scale]
-    told = f"`{after}` can be done by one layer on `x`. Write the "
-    if rng.chance():
-        sign = "/" if "/" in after else "*"
-        written = f"W {sign} scale[:, None]"
-        return asked(
-            rng,
-            told + "weight of that layer, as nn.Linear stores it.",
-            tensors,
-            written,
-            [
-                Edit("scaled-inputs", "scale[:, None]", "scale", "scale is for the outputs: the rows of the weight."),
-                Wrong("not-stored-so", f"({written}).T", "nn.Linear stores (out, in), and that is (in, out)."),
-                Wrong("unchanged", "W", "The outputs are scaled, and so must the weight be."),
-                Wrong("summed", "scale @ W", "Each row is scaled. Nothing is summed."),
-            ],
-            "d_out d_in",
-            code=ONE,
-            last_hint="Which axis of the weight belongs to the outputs?",
-        )
-    wrong = [Wrong("unchanged", "b", "What comes behind the layer is done to its bias too.")]
-    if "offset" in after:
-        wrong.append(
-            Wrong("scale-forgotten", "b + offset" if "+ off" in after else "b - offset", "The bias is scaled.")
-        )
-        wrong.append(
-            Wrong("offset-forgotten", "b / scale" if "/" in after else "b * scale", "The offset is part of it.")
-        )
-    else:
-        wrong.append(Wrong("weight-scaled-alone", "b + scale", "The bias is scaled with the rest of the output."))
-    return asked(
-        rng,
-        told + "bias of that layer.",
-        tensors,
-        bias,
-        wrong,
-        "d_out",
-        code=ONE,
-        last_hint="What comes out where x is 0?",
+        last_hint="x @ A.T has rank as its last axis.",
     )
 
 
@@ -466,10 +259,10 @@ def gated(rng: Rng) -> WriteExpression:
     )
 
 
-SCENES = ((plain,), (from_layer, two_layers, some_outputs, transposed_layer), (merged, low_rank, folded, scaled, gated))
+SCENES = ((plain,), (from_layer, two_layers, some_outputs, transposed_layer), (*MERGED, low_rank, gated))
 
 
-@drill(after=["shapes.matmul"], levels=3, lesson="Modules", arena="0.2", structures=(20, 20, 14))
+@drill(after=["shapes.matmul"], levels=3, lesson="Modules", structures=(28, 20, 60))
 def linear(rng: Rng) -> WriteExpression:
     """A linear layer by hand."""
     return rng.pick(SCENES[rng.level - 1])(rng)

@@ -285,9 +285,9 @@ def write_module(rng: Rng) -> WriteCode:
         wrong.append(Wrong("layer-in-forward", anew, because))
     net = f"Net({given})"
     observe = {
-        "the parameters": f"sizes({net}.named_parameters())",
-        "the buffers": f"sizes({net}.named_buffers())",
-        "the names that are saved": f"sorted({net}.state_dict())",
+        "the list of parameters": f"sizes({net}.named_parameters())",
+        "the list of buffers": f"sizes({net}.named_buffers())",
+        "the list of saved names": f"sorted({net}.state_dict())",
         "the output": f"filled({net})({plan.call})",
         "the gradients": f"reached(filled({net}), {plan.call})",
         "x afterwards": "x",

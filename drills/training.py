@@ -148,7 +148,7 @@ def two_halves(rng: Rng, extras: Sequence[str]) -> OrderLines:
         wrong["clip-half"] = moved(lines, CLIP, b)
         wrong["clip-before-backward"] = moved(lines, CLIP, a)
         wrong["clip-after-step"] = moved(lines, CLIP, "")
-    told = "To save memory, each batch is run in two halves; every update uses the gradient of `first + second` and "
+    told = "Each batch is run in two halves; every update uses the gradient of `first + second` and "
     return loop(rng, task, lines, told + "nothing else.", wrong)
 
 
@@ -460,7 +460,7 @@ def spot_the_bug(rng: Rng) -> FixLine:
     if "start" in lines:
         observe |= TOTAL if lines["start"] == "total = 0.0" else HISTORY
     return FixLine(
-        prompt="One line of this program is wrong, though it runs. Replace it, so that the program\n\n- "
+        prompt="This program runs, and is not what it should be. Replace one line, so that it\n\n- "
         + ";\n- ".join(promises(right))
         + ".",
         setup=STEADY,

@@ -27,7 +27,7 @@ ASCENT = ("ascent", "p -= ", "p += ", "The loss grows along the gradient: subtra
 RULES = (
     Rule("each weight moves by `-lr` times its gradient", "lr", "p -= lr * g", [ASCENT], "0.1"),
     Rule(
-        "each weight moves by `-lr` times its gradient plus `decay` times itself, as in SGD with weight decay",
+        "each weight moves by `-lr` times the sum of its gradient and `decay` times itself, as in SGD with decay",
         "lr, decay",
         "p -= lr * (g + decay * p)",
         [ASCENT, ("decay-without-lr", "p -= lr * (g + decay * p)", "p -= lr * g + decay * p", ("The decay is "
@@ -88,7 +88,7 @@ MOMENTUM = (
     Rule(
         "each velocity becomes `beta` times itself plus `1 - beta` times the squared gradient, and each weight "
         "moves by "
-        "`-lr` times the gradient divided by the root of its velocity plus 0.01, as in RMSprop",
+        "`-lr` times the gradient divided by `velocity.sqrt() + 0.01`, as in RMSprop",
         "velocities, lr, beta",
         "v.mul_(beta).add_((1 - beta) * g * g)\n        p -= lr * g / (v.sqrt() + 0.01)",
         [ASCENT, ("rebound-velocity", "v.mul_(beta).add_((1 - beta) * g * g)", "v = beta * v + (1 - beta) * g * g",

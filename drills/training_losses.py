@@ -1,7 +1,7 @@
 """Training: loss functions, at probabilities that are powers of a half."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import log2
 
 from tensordrill.authoring import PredictValue, Rng, drill
@@ -15,7 +15,7 @@ LOG2 = "math.log(2)"
 EXPONENTS = {
     2: ((0, 0), (1, 1), (2, 2)),
     3: ((1, 0, 0), (2, 1, 1), (0, -1, -1), (3, 2, 2)),
-    4: ((2, 1, 0, 0), (3, 2, 1, 1), (1, 0, -1, -1), (0, 0, 0, 0), (1, 1, 1, 1)),
+    4: ((2, 1, 0, 0), (3, 2, 1, 1), (1, 0, -1, -1), (1, 1, 1, 1)),
 }
 
 
@@ -28,6 +28,7 @@ class Question:
     right: object
     beliefs: Sequence[Belief]
     hint: str
+    parts: Sequence[float] = ()  # the costs that are reduced: alike, they would not tell one reduction from another
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,8 @@ def reduced(name: str, it: Rows, call: str, *, wanted: str, log_probabilities: b
         if log_probabilities
         else "exp(log(2) * n) is 2 ** n. The target's probability is its power of 2 over the row's sum of them."
     )
-    return Question([*lines, f"loss = {spelled}"], f"loss / {LOG2}", right, beliefs, hint)
+    parts = [cost for cost, count in zip(it.costs(normalised=normalised), it.counts(), strict=True) if count]
+    return Question([*lines, f"loss = {spelled}"], f"loss / {LOG2}", right, beliefs, hint, parts)
 
 
 def cross_entropy(rng: Rng) -> Question:
@@ -137,7 +139,7 @@ def ignoring(rng: Rng) -> Question:
             it = Rows(it.exponents, [other, *it.targets[1:]])
         question = reduced("logits", it, "F.cross_entropy(logits, targets, ignore_index=PAD)", wanted=wanted)
         lines = [line.replace(str(IGNORED), str(pad)).replace("PAD", str(pad)) for line in question.lines]
-        return Question(lines, question.ask, question.right, question.beliefs, question.hint)
+        return replace(question, lines=lines)
     return reduced("logits", it, call, wanted=wanted)
 
 
@@ -189,7 +191,7 @@ def sequences(rng: Rng) -> Question:
         plain.lines[-1],
     ]
     beliefs = [Belief("mean-of-means", sum(means) / 2, because), *plain.beliefs]
-    return Question(lines, plain.ask, plain.right, beliefs, plain.hint)
+    return replace(plain, lines=lines, beliefs=beliefs)
 
 
 def binary(rng: Rng) -> Question:
@@ -304,13 +306,25 @@ KINDS: tuple[tuple[Callable[[Rng], Question], ...], ...] = (
 TRIES = 40
 
 
+CENTRAL = {"weights-forgotten", "weights-not-divided", "ignored-counted", "mean-of-means", "summed", "averaged"}
+
+
 def fits(question: Question) -> bool:
+    """Whether it can be typed, and tells the ways to reduce from each other."""
     numbers = entries(question.right if isinstance(question.right, list) else [question.right])
-    return all(number == int(number) for number in numbers) and len(predicted(question.right, question.beliefs)) > 2  # noqa: PLR2004
+    told = {turn.id for turn in predicted(question.right, question.beliefs)}
+    return (
+        all(
+            any(number * k == int(number * k) for k in (1, 2, 4)) or round(number * 3, 9) % 1 == 0 for number in numbers
+        )
+        and len(told) > 2  # noqa: PLR2004
+        and {belief.id for belief in question.beliefs} & CENTRAL <= told
+        and (len(question.parts) == 1 or len(set(question.parts)) != 1)
+    )
 
 
 def known() -> Question:
-    return reduced("logits", Rows([[0, 1, 0], [2, 1, 1]], [0, 2]), "F.cross_entropy(logits, targets)", wanted="mean")
+    return reduced("logits", Rows([[0, 1, 0], [2, 1, 1]], [0, 0]), "F.cross_entropy(logits, targets)", wanted="mean")
 
 
 @drill(after=["autograd.softmax"], levels=3, lesson="The training loop", arena="0.2", structures=(170, 330, 300))
@@ -319,7 +333,7 @@ def losses(rng: Rng) -> PredictValue:
     kind = rng.pick(KINDS[rng.level - 1])
     question = next((it for it in (kind(rng) for _ in range(TRIES)) if fits(it)), None) or known()
     normalises = "nll_loss(" not in question.lines[-1] or "softmax" in question.lines[-1]
-    told = "The softmax of each row has powers of a half alone. " if rng.level == GUIDED and normalises else ""
+    told = "Every probability in each row's softmax is a power of 1/2. " if rng.level == GUIDED and normalises else ""
     return PredictValue(
         prompt=f"{told}What is `{question.ask}`?",
         program="\n".join(question.lines),

@@ -1,296 +1,322 @@
 """Training: a small network trained from start to end, judged by what it has learned and by how."""
 
+import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
+from tensordrill.authoring import Rng, WriteCode, Wrong, drill
+from tensordrill.building.watching import POINTS, WATCH
 
 GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
 
-# What an answer is watched for: before every backward pass the gradients of the leaves that it reaches must be cleared,
-# and where `model` is ours it must be in training mode. `first` keeps each leaf's value from before its first one.
-# Named twice, the wrapper is the same: several runs share a process.
-WATCH = """
-first, cleared, modes = {}, [], []
-
-
-def _leaves(node, seen):
-    if node is None or node in seen:
-        return
-    seen.add(node)
-    if hasattr(node, "variable"):
-        leaf = node.variable
-        first.setdefault(id(leaf), (leaf, leaf.detach().clone()))
-        cleared.append(leaf.grad is None or not leaf.grad.any())
-    for before, _ in node.next_functions:
-        _leaves(before, seen)
-
-
-_backward = getattr(torch.autograd.backward, "plain", torch.autograd.backward)
-
-
-def _watched(tensors, *args, **kwargs):
-    for tensor in [tensors] if isinstance(tensors, torch.Tensor) else tensors:
-        _leaves(tensor.grad_fn, set())
-    modes.append(getattr(globals().get("model"), "training", True))
-    return _backward(tensors, *args, **kwargs)
-
-
-_watched.plain = _backward
-torch.autograd.backward = _watched
-_grad = getattr(torch.autograd.grad, "plain", torch.autograd.grad)
-
-
-def _watched_grad(outputs, inputs, *args, **kwargs):
-    inputs = [inputs] if isinstance(inputs, torch.Tensor) else list(inputs)
-    for leaf in inputs:
-        first.setdefault(id(leaf), (leaf, leaf.detach().clone()))
-    modes.append(getattr(globals().get("model"), "training", True))
-    return _grad(outputs, inputs, *args, **kwargs)
-
-
-_watched_grad.plain = _grad
-torch.autograd.grad = _watched_grad
-
-
-def trained(model):
-    weights = [p for p in model.parameters() if p.dim() > 1]
-    return [id(p) in first and not torch.equal(first[id(p)][1], p.detach()) for p in weights]
-
-
-def learned(model):
-    # Only asked of what was trained as it should be: else that is what is wrong.
-    return not all(cleared) or not all(trained(model)) or right(model, x_test, y_test) >= 0.85
-
-
-def right(model, x, y):
-    training = model.training
-    model.eval()
-    with torch.no_grad():
-        out = model(x)
-    model.train(training)
-    if out.ndim == 2 and out.shape[1] > 1:
-        return (out.argmax(1) == y.flatten()).double().mean().item()
-    return ((out.flatten() > 0) == (y.flatten() > 0.5)).double().mean().item()
-
-"""
-DATA = """
-def points(count):
-    x = 2 * torch.rand(count, 2) - 1
-    return x, {labels}
-
-
-torch.manual_seed(torch.initial_seed() % 1000 + 1)
-x, y = points(192)
-x_test, y_test = points(400)
-"""
-INSIDE = "((({x} - {centre}) / {axes}).square().sum(1) < 1)"
-LEARNED = "whether 85 % of unseen points are right"
-TRAINED = "which layers were trained"
-REPEATED = "whether there were ten backward passes at least"
 CLEARED = "whether the gradients were cleared before each backward pass"
+TRAINED = "what became of each layer"
+UNTOUCHED = "whether the data are as they were"
+ENOUGH = "whether there were more than four backward passes"
+SHAPES = "whether outputs and targets met in one shape"
+BENT = "whether the network is more than linear"
+LEARNED = "whether it has learned enough"
 IN_EVAL = "whether the model is in evaluation mode at the end"
-IN_TRAIN = "whether dropout was on in training"
+IN_TRAIN = "whether it was in training mode while it trained"
+IN_EVAL_MADE = "whether the outputs were made in evaluation mode"
+THE_SHAPE = "whether the outputs have the shape that the model gives them"
+THE_OUTPUTS = "whether the outputs are those of the trained model"
+NO_GRAPH = "whether the outputs are without a graph"
+FLOATS = "whether the losses are a list of Python floats"
+EACH_LOSS = "whether there is a loss for each backward pass"
 BECAUSE = {
-    "not-cleared": "backward() adds to what is in .grad. Clear the gradients before each of them.",
+    "not-cleared": "backward() adds to what is in .grad. Clear the gradients before each backward pass.",
     "head-only": "The optimizer holds the last layer alone, so the first one stays as it was.",
+    "no-step": "backward() makes gradients, and only step() changes the weights.",
     "one-step": "One step is not enough: repeat it a hundred times.",
-    "linear": "Without a function between them two linear layers are one, which cannot tell inside from outside.",
-    "train-mode-left": "The model is still in training mode: its dropout goes on. End with model.eval().",
-    "trained-in-eval": "eval() turns dropout off. Train in training mode.",
-    "predicted-in-train": "The predictions were made with dropout on. Call model.eval() before them.",
-    "ascent": "The loss grows along the gradient. That way the model learns to be wrong.",
+    "one-epoch": "Once through the batches is not enough: repeat it twenty times.",
+    "linear": "Without a function between them two linear layers are one.",
+    "broadcast": "(n, 1) against (n,) broadcasts to (n, n): every output met every target, and the model learned their "
+    "mean. Give both the same shape.",
+    "train-mode-left": "The model is still in training mode. End with model.eval().",
+    "trained-in-eval": "Some of the training ran in evaluation mode, as the model came. Call model.train() before it.",
+    "predicted-in-train": "The outputs were made in training mode. Call model.eval() before them.",
+    "graph-kept": "eval() changes the mode of the layers and no more: without no_grad() the outputs have a graph.",
+    "tensors-kept": "You keep the losses as tensors, each with its graph. loss.item() is the number.",
 }
 
 
-def losses(rng: Rng) -> tuple[str, int, str, str, str]:
-    """The loss of `out`, the number of outputs, the labels, how they are told, and what the outputs are."""
-    side = "holds 1.0 for a point inside an ellipse and 0.0 for one outside"
-    one = "one logit, positive for inside"
-    call = "F.binary_cross_entropy_with_logits"
-    whole = "`y`, (n,) and int64, holds 1 for a point inside an ellipse and 0 for one outside"
-    return rng.pick(
-        [
-            ("F.cross_entropy(model(x), y)", 2, "{inside}.long()", whole, "two logits, class 0 first"),
-            (f"{call}(model(x), y)", 1, "{inside}.to(x.dtype)[:, None]", f"`y`, of shape (n, 1), {side}", one),
-            (f"{call}(model(x).squeeze(-1), y)", 1, "{inside}.to(x.dtype)", f"`y`, of shape (n,), {side}", one),
+@dataclass(frozen=True)
+class Task:
+    """What is learned: how `y` and the outputs are told, how `y` is made, the loss, and how well `out` does."""
+
+    told: str
+    gives: str
+    y: str
+    loss: str
+    score: str
+    outputs: int = 1
+    last: str = ""
+
+    @property
+    def guesses(self) -> bool:
+        """Whether it is a number that is guessed, not a class."""
+        return "mse_loss" in self.loss
+
+    @property
+    def goal(self) -> str:
+        if self.guesses:
+            return "its mean squared error on unseen points is below three quarters of the variance of their `y`"
+        return "it is right about at least three quarters of unseen points"
+
+
+SIDE = "is 1.0 for a point inside an ellipse and 0.0 for one outside"
+WHOLE = "`y`, int64 of shape (n,), is 1 for a point inside an ellipse and 0 for one outside"
+SQUARED = "is a quadratic function of the point"
+INSIDE = "(distance < 1).to(x.dtype)"
+ENTROPY = "F.binary_cross_entropy_with_logits"
+CHOSEN = "(out.argmax(1) == y_new).double().mean() >= 0.75"
+POSITIVE = "((out > {}).flatten() == (y_new > 0.5).flatten()).double().mean() >= 0.75"
+EXPLAINED = "(out.flatten() - y_new.flatten()).square().mean() < 0.75 * y_new.var()"
+LOGIT = "one logit, positive for inside, of shape (n, 1)"
+LINEAR = (  # tasks for a network that ends in a linear layer
+    Task(WHOLE, "two logits, class 0 first", "(distance < 1).long()", "F.cross_entropy({}, y)", CHOSEN, 2),
+    Task(f"`y`, of shape (n, 1), {SIDE}", LOGIT, f"{INSIDE}[:, None]", f"{ENTROPY}({{}}, y)", POSITIVE.format(0)),
+    Task(f"`y`, of shape (n,), {SIDE}", LOGIT, INSIDE, f"{ENTROPY}({{}}.squeeze(-1), y)", POSITIVE.format(0)),
+    Task(f"`y`, of shape (n, 1), {SQUARED}", "its guess, of shape (n, 1)", "distance[:, None]",
+         "F.mse_loss({}, y)", EXPLAINED),
+    Task(f"`y`, of shape (n,), {SQUARED}", "its guess, of shape (n, 1)", "distance",
+         "F.mse_loss({}.squeeze(-1), y)", EXPLAINED),
+)  # fmt: skip
+FURTHER = (
+    Task(WHOLE, "two log-probabilities, class 0 first", "(distance < 1).long()", "F.nll_loss({}, y)", CHOSEN, 2,
+         "nn.LogSoftmax(dim=-1)"),
+    Task(f"`y`, of shape (n, 1), {SIDE}", "a probability of inside, of shape (n, 1)", f"{INSIDE}[:, None]",
+         "F.binary_cross_entropy({}, y)", POSITIVE.format(0.5), last="nn.Sigmoid()"),
+)  # fmt: skip
+ACTIVATIONS = ("nn.ReLU()", "nn.GELU()", "nn.Tanh()")
+LONG, SHORT = 60, 6  # steps: the reference needs many; how a wrong turn goes wrong shows after few
+
+
+@dataclass(frozen=True)
+class Loop:
+    """A way to train on `x` and `y`, or on `batches`."""
+
+    task: Task
+    batched: bool
+    optimizer: str = "torch.optim.Adam(model.parameters(), lr=0.1)"
+    records: bool = False
+
+    @property
+    def data(self) -> str:
+        return "batches" if self.batched else "x, y"
+
+    @property
+    def told(self) -> str:
+        if self.batched:
+            return f"`batches` is a list of pairs `(x, y)`, with points `x` of shape (n, 2). {self.task.told}"
+        return f"The points `x` are of shape (n, 2). {self.task.told}"
+
+    def written(self, steps: int = SHORT, **changed: str) -> str:
+        """The lines; `changed` replaces those of that name, and leaves out what is empty."""
+        make = changed.pop("make", self.optimizer)
+        lines = {
+            "zero": "optimizer.zero_grad()",
+            "loss": f"loss = {self.task.loss.format('model(x)')}",
+            "backward": "loss.backward()",
+            "step": "optimizer.step()",
+            "record": "losses.append(loss.item())" if self.records else "",
+        } | changed
+        depth = "        " if self.batched else "    "
+        return "\n".join(
+            [
+                *(["losses = []"] if self.records else []),
+                *([f"optimizer = {make}"] if make else []),
+                f"for _ in range({steps // 2 if self.batched else steps}):",
+                *(["    for x, y in batches:"] if self.batched else []),
+                *(depth + line for line in lines.values() if line),
+            ]
+        )
+
+    def wrong(self, around: str = "{}") -> list[Wrong]:
+        """What goes wrong in any of them; `around` is what stands before and after the loop."""
+        once = ("one-epoch", 2) if self.batched else ("one-step", 1)
+        turns = [
+            ("not-cleared", self.written(zero="")),
+            ("no-step", self.written(step="")),
+            (once[0], self.written(once[1])),
         ]
-    )
+        if "squeeze" in self.task.loss and self.task.guesses:
+            turns.append(("broadcast", self.written(loss=f"loss = {self.task.loss.replace('.squeeze(-1)', '')}"
+                                                    .format("model(x)"))))  # fmt: skip
+        if self.optimizer:
+            turns.append(("head-only", self.written(make=self.optimizer.replace("model.", "model[2]."))))
+        return [turn(name, around.format(text)) for name, text in turns]
 
 
-def optimizer(rng: Rng) -> str:
-    return rng.pick(
-        [
-            "torch.optim.Adam({}, lr=0.05)",
-            "torch.optim.AdamW({}, lr=0.05)",
-            "torch.optim.SGD({}, lr=0.5, momentum=0.9)",
-            "torch.optim.NAdam({}, lr=0.05)",
-        ]
-    )
+def turn(name: str, answer: str) -> Wrong:
+    return Wrong(name, answer, BECAUSE[name])
 
 
-def setup_of(rng: Rng, labels: str) -> str:
-    """The watch and the data: points inside and outside a circle or an ellipse, about as many of each."""
-    a, b = rng.pick([(0.2, -0.1), (-0.1, 0.2), (0.0, 0.0), (-0.2, -0.1), (0.1, 0.0)])
-    wide, high = rng.pick([(0.8, 0.8), (0.75, 0.75), (0.7, 0.9), (0.9, 0.7)])
-    inside = INSIDE.format(x="x", centre=f"torch.tensor([{a}, {b}])", axes=f"torch.tensor([{wide}, {high}])")
-    return WATCH + DATA.format(labels=labels.format(inside=inside))
-
-
-def loop(loss: str, make: str, steps: int = 50) -> str:
-    return (
-        f"optimizer = {make}\n"
-        f"for _ in range({steps}):\n"
-        "    optimizer.zero_grad()\n"
-        f"    loss = {loss}\n"
-        "    loss.backward()\n"
-        "    optimizer.step()"
-    )
+def sequential(task: Task, hidden: int, *between: str) -> str:
+    last = [task.last] if task.last else []
+    layers = [f"nn.Linear(2, {hidden})", *between, f"nn.Linear({hidden}, {task.outputs})", *last]
+    return f"nn.Sequential({', '.join(layers)})"
 
 
 def given(rng: Rng) -> WriteCode:
-    """The model is there."""
-    loss, outputs, labels, told, out = losses(rng)
-    hidden, activation = rng.pick([16, 24, 32]), rng.pick(["ReLU", "GELU", "SiLU"])
-    model = f"nn.Sequential(nn.Linear(2, {hidden}), nn.{activation}(), nn.Linear({hidden}, {outputs}))"
-    solution = loop(loss, optimizer(rng).format("model.parameters()"))
+    """The model is there, and perhaps its optimizer."""
+    task, batched, optimizer = rng.pick(LINEAR + FURTHER), rng.chance(), rng.chance()
+    loop = Loop(task, batched, "") if optimizer else Loop(task, batched)
+    shown = f"model = {sequential(task, rng.pick([32, 48, 64]), rng.pick(ACTIVATIONS))}"
+    if optimizer:
+        shown += f"\noptimizer = {Loop.optimizer}"
+    arguments = f"model, {'optimizer, ' * optimizer}{loop.data}"
     return asked(
         rng,
-        f"Train `model` in place on the points `x`, of shape (n, 2): {told}. The model gives {out}. "
-        f"{{common}}\n\n`model = {model}`",
-        "def train(model, x, y):",
-        solution,
-        setup_of(rng, labels) + f"model = {model}\nresults = []\n\n\ndef done():\n    if not results:\n        "
-        "train(model, x, y)\n        results.append(model)\n    return model\n",
+        loop,
+        f"Train `model` in place{' with `optimizer`' * optimizer} until {task.goal}.\n\n{loop.told}. The model "
+        f"gives {task.gives}.",
+        arguments,
+        loop.written(LONG),
+        shown,
         {},
-        [
-            Edit("head-only", "model.parameters()", "model[-1].parameters()", BECAUSE["head-only"]),
-            Edit("one-step", "range(50)", "range(1)", BECAUSE["one-step"]),
-        ],
-    )  # fmt: skip
+        loop.wrong(),
+    )
 
 
 def built(rng: Rng) -> WriteCode:
     """The model is a part of the task."""
-    loss, outputs, labels, told, out = losses(rng)
-    layers = f"nn.Linear(2, 32), nn.ReLU(), nn.Linear(32, {outputs})"
-    solution = (
-        f"model = nn.Sequential({layers})\n{loop(loss, optimizer(rng).format('model.parameters()'))}\nreturn model"
-    )
+    task, batched = rng.pick(LINEAR), rng.chance()
+    loop = Loop(task, batched)
+    made = f"nn.Sequential(nn.Linear(2, 32), {rng.pick(['nn.ReLU()', 'nn.Tanh()'])}, nn.Linear(32, {task.outputs}))"
+    around = f"model = {made}\n{{}}\nreturn model"
+    flat = re.sub(r" nn\.\w+\(\),", "", around)
     return asked(
         rng,
-        f"Make a network of two linear layers with something between them, train it on the points `x`, of shape "
-        f"(n, 2), "
-        f"and return it: an `nn.Module`. {told}. The model gives "
-        f"{out}. {{common}}",
-        "def train(x, y):",
-        solution,
-        setup_of(rng, labels) + "results = []\n\n\ndef done():\n    if not results:\n        "
-                                "results.append(train(x, y))\n"
-        "    return results[0]\n",
-        {},
+        loop,
+        f"Make a network of two linear layers with something between them, train it until {task.goal}, and return it, "
+        f"an `nn.Module`.\n\n{loop.told}. The network gives {task.gives}.",
+        loop.data,
+        around.format(loop.written(LONG)),
+        "",
+        {BENT: "_watch.bends()"},
+        [*loop.wrong(around), turn("linear", flat.format(loop.written()))],
+    )
+
+
+def with_modes(rng: Rng) -> WriteCode:
+    """A layer asks for both modes, and outputs or losses may be asked for too."""
+    task, batched, request = rng.pick(LINEAR + FURTHER), rng.chance(), rng.pick(["", "outputs", "losses"])
+    loop = Loop(task, batched, records=request == "losses")
+    layer, at, does = rng.pick(
         [
-            Edit("head-only", "model.parameters()", "model[-1].parameters()", BECAUSE["head-only"]),
-            Edit("linear", " nn.ReLU(),", "", BECAUSE["linear"]),
-        ],
-    )  # fmt: skip
-
-
-def with_dropout(rng: Rng) -> WriteCode:
-    """Dropout asks for both modes; perhaps predictions are asked for too."""
-    loss, outputs, labels, told, out = losses(rng)
-    hidden, activation = rng.pick([48, 64]), rng.pick(["ReLU", "GELU"])
-    model = (
-        f"nn.Sequential(nn.Linear(2, {hidden}), nn.{activation}(), nn.Dropout(0.1), nn.Linear({hidden}, "
-        f"{outputs})).eval()"
+            ("nn.Dropout(0.1)", 2, "dropout is on"),
+            ("nn.BatchNorm1d({})", 1, "batch norm uses and averages the batches' statistics"),
+        ]
     )
-    predicts = rng.chance()
-    solution = "model.train()\n" + loop(loss, rng.pick(["torch.optim.Adam({}, lr=0.05)", ("torch.optim.AdamW({}, "
-                                                                                          "lr=0.05)")])
-                                        .format("model.parameters()")) + "\nmodel.eval()"  # fmt: skip
-    extra = {IN_TRAIN: "(done(), all(modes))[1]"}
-    task = "Leave it in evaluation mode."
-    signature, call = "def train(model, x, y):", "train(model, x, y)"
-    if predicts:
-        solution += "\nwith torch.no_grad():\n    return model(x_new)"
-        signature, call = "def train(model, x, y, x_new):", "train(model, x, y, x_new)"
-        task = "Leave it in evaluation mode, and return its outputs for the points `x_new`, without a graph."
-        extra |= {
-            "whether the outputs are those of the trained model": (
-                "(done(), bool(torch.equal(returned[0], expected())))[1]"
-            ),
-            "whether the outputs have a graph": "(done(), returned[0].requires_grad)[1]",
-        }
-    setup = setup_of(rng, labels) + (
-        f"x_new = x_test\nmodel = {model}\nreturned = []\n\n\ndef done():\n    if not returned:\n        "
-        f"returned.append({call})\n\n\ndef expected():\n    training = model.training\n    model.eval()\n"
-        "    with torch.no_grad():\n        out = model(x_new)\n    model.train(training)\n    return out\n"
-    )
-    turns: list[Edit | Wrong] = [
-        Edit("trained-in-eval", "model.train()\n", "model.eval()\n", BECAUSE["trained-in-eval"]),
-        Edit("train-mode-left", "\n    model.eval()", "", BECAUSE["train-mode-left"]),
+    hidden = rng.pick([32, 48, 64])
+    between = [rng.pick(ACTIVATIONS)]
+    between.insert(at - 1, layer.format(hidden))
+    after = {
+        "": "model.eval()",
+        "outputs": "model.eval()\nwith torch.no_grad():\n    return model(x_new)",
+        "losses": "model.eval()\nreturn losses",
+    }[request]
+    around = f"model.train()\n{{}}\n{after}"
+    how = {IN_TRAIN: "all(_watch.modes)", IN_EVAL: "not any(module.training for module in model.modules())"}
+    wrong = [
+        *(one for one in loop.wrong(around) if one.id != "head-only"),
+        turn("trained-in-eval", around.format(loop.written()).replace("model.train()\n", "")),
     ]
-    if predicts:
-        late = solution.replace("\nmodel.eval()\nwith torch.no_grad():\n    return model(x_new)",
-                                ("\nwith torch.no_grad():\n    out = model(x_new)\nmodel.eval()\nreturn "
-                                 "out"))  # fmt: skip
-        turns[1] = Wrong("predicted-in-train", late, BECAUSE["predicted-in-train"])
+    task_told = "Leave it in evaluation mode"
+    if request == "outputs":
+        how |= {
+            IN_EVAL_MADE: "not (_watch.returned(), _watch.predicted_in_train)[1]",
+            THE_SHAPE: "_watch.returned().shape == _watch.outputs(x_new).shape",
+            THE_OUTPUTS: "bool(torch.equal(_watch.returned(), _watch.outputs(x_new)))",
+            NO_GRAPH: "not _watch.returned().requires_grad",
+        }
+        early = "with torch.no_grad():\n    out = model(x_new)\nmodel.eval()\nreturn out"
+        wrong += [
+            turn("predicted-in-train", f"model.train()\n{loop.written()}\n{early}"),
+            turn("graph-kept", f"model.train()\n{loop.written()}\nmodel.eval()\nreturn model(x_new)"),
+        ]
+        task_told += ", and return its outputs for the points `x_new`, without a graph"
+    elif request == "losses":
+        how |= {
+            FLOATS: "isinstance(_watch.returned(), list) and all(type(v) is float for v in _watch.returned())",
+            EACH_LOSS: "len(_watch.returned()) == _watch.passes()",
+        }
+        wrong.append(turn("tensors-kept", around.format(loop.written(record="losses.append(loss)"))))
+        task_told += ", and return the loss of each backward pass: a list of Python floats"
+    if request != "outputs":
+        wrong.append(
+            turn(
+                "train-mode-left",
+                around.replace("model.eval()\n", "").replace("model.eval()", "").format(loop.written()),
+            )
+        )
     return asked(
         rng,
-        f"Train `model` in place on the points `x`, of shape (n, 2): {told}. The model gives {out}, and comes "
-        f"in evaluation mode: its dropout should be on while it trains. {task} {{common}}\n\n`model = {model}`",
-        signature,
-        solution,
-        setup,
-        {**extra, IN_EVAL: "(done(), not model.training)[1]"},
-        turns,
-        model="(done(), model)[1]",
+        loop,
+        f"Train `model` in place until {task.goal}.\n\n{loop.told}. The model gives {task.gives}.\n\nIt comes in "
+        f"evaluation mode: train it in training mode, in which {does}. {task_told}.",
+        f"model, {loop.data}{', x_new' * (request == 'outputs')}",
+        around.format(loop.written(LONG)),
+        f"model = {sequential(task, hidden, *between)}.eval()",
+        how,
+        wrong,
+        watched=f"model[{at}].register_forward_hook(_watch.note)",
     )
 
 
 def asked(
     rng: Rng,
+    loop: Loop,
     prompt: str,
-    signature: str,
+    arguments: str,
     solution: str,
-    setup: str,
+    shown: str,
     extra: dict[str, str],
-    wrong: Sequence[Edit | Wrong],
-    model: str = "done()",
+    wrong: Sequence[Wrong],
+    watched: str = "",
 ) -> WriteCode:
-    del rng
-    common = (
-        "It should be right about at least 85 % of unseen points: a hundred steps with all points at once are "
-        "enough, and thousands take too long. "
-        "Train both layers, and clear the gradients before each backward pass."
-    )
+    a, b = rng.pick([(0.4, -0.2), (-0.2, 0.4), (0.0, 0.0), (-0.4, -0.2), (0.2, 0.0)])
+    wide, high = rng.pick([(1.6, 1.6), (1.5, 1.5), (1.4, 1.8), (1.8, 1.4)])
+    setup = [
+        WATCH.format(score=loop.task.score),
+        POINTS.format(centre=[a, b], axes=[wide, high], y=loop.task.y),
+        shown,
+        f"_watch = _Watch({arguments})",
+        "for _p in model.parameters():\n    _watch.hold(model, '', _p)" if shown else "",
+        watched,
+    ]
+    how = {
+        CLEARED: "_watch.cleared()",
+        ENOUGH: "_watch.passes() > 4 or not _watch.first",
+        UNTOUCHED: "_watch.untouched()",
+        **({SHAPES: "not _watch.broadcast()"} if loop.task.guesses else {}),
+        **extra,
+    }
+    # What was trained otherwise than it should be need not have learned: the first thing wrong is what it is told.
+    well = " and ".join(["set(_watch.trained()) == {'trained'}", *(f"({seen})" for seen in how.values())])
     return WriteCode(
-        prompt=prompt.format(common=common),
-        signature=signature,
+        prompt=f"{prompt}\n\nA hundred steps are plenty. Train both linear layers, clear the gradients before each "
+        "backward pass, and leave the data as they are.",
+        signature=f"def train({arguments}):",
         body=f"\n{solution}",
-        setup=setup,
-        shown_setup="",
-        observe={
-            CLEARED: f"{model} is not None and all(cleared)",
-            TRAINED: f"trained({model})",
-            REPEATED: f"{model} is not None and len(modes) >= 10",
-            LEARNED: f"learned({model})",
-            **extra,
-        },
-        wrong=[
-            *wrong,
-            Edit("not-cleared", "optimizer.zero_grad()", "pass", BECAUSE["not-cleared"]),
-        ],
+        setup="\n".join(setup),
+        shown_setup=shown,
+        observe={TRAINED: "_watch.trained()", **how, LEARNED: f"not ({well}) or _watch.learned()"},
+        instances=1,
+        wrong=wrong,
         hints=[
             "Which lines make one step: clear, output, loss, backward, update? Everything else stands around a loop.",
             (
-                "An optimizer of all of the model's parameters; then, a hundred times, zero_grad(), the loss of all "
-                "points, backward() and step(). Adam with lr=0.05 will do."
+                "An optimizer of all of the model's parameters; then, a hundred times, zero_grad(), the loss, "
+                "backward() and step(). Adam with lr=0.05 will do. Which loss goes with those outputs and that `y`?"
             ),
         ],
-        why="A training loop is five steps: clear the gradients, compute the outputs and the loss, "
-        "`backward()`, `step()`. "
-        "The optimizer must hold the parameters of all layers. Without something nonlinear between them two linear "
-        "layers are one. Dropout wants `model.train()` before the loop and `model.eval()` after it.",
+        why="A training loop is five steps: clear the gradients, compute the outputs and the loss, `backward()`, "
+        "`step()`. The optimizer must hold the parameters of all layers. Without something nonlinear between them two "
+        "linear layers are one. Dropout and batch norm want `model.train()` before the loop and `model.eval()` after "
+        "it; `eval()` does not stop gradients, which `torch.no_grad()` does.",
     )
 
 
@@ -298,9 +324,8 @@ def asked(
     after=["training.loop-order", "training.losses", "modules.linear"],
     levels=3,
     lesson="The training loop",
-    arena="0.2",
-    structures=(12, 12, 12),
+    structures=(24, 18, 36),
 )
 def two_layer_mlp(rng: Rng) -> WriteCode:
     """A two-layer network, trained."""
-    return {GUIDED: given, SECOND: built, COMPOSED: with_dropout}[rng.level](rng)
+    return {GUIDED: given, SECOND: built, COMPOSED: with_modes}[rng.level](rng)

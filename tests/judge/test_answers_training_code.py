@@ -5,7 +5,7 @@ import pytest
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge
-from tensordrill.puzzles import FixLine, Puzzle, WriteCode
+from tensordrill.puzzles import FixLine, Puzzle
 
 RAISED, VALUE, REFUSED = Status.RAISED, Status.WRONG_VALUE, Status.REFUSED
 
@@ -113,85 +113,3 @@ def test_any_repair_that_scales_the_gradient_is_right(judge: Judge, catalog: Cat
         verdict = judge.grade(it, answer)
         assert not verdict.correct
         assert verdict.wrong_turn == turn, (answer, verdict.feedback)
-
-
-LOGITS = ("training.two-layer-mlp", 1, "two logits")
-LOOPS = (
-    """
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
-    for step in range(60):
-        optimizer.zero_grad()
-        F.cross_entropy(model(x), y).backward()
-        optimizer.step()
-    """,
-    """
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
-    for step in range(100):
-        loss = nn.CrossEntropyLoss()(model(x), y)
-        loss.backward()
-        optimizer.step()
-        optimizer.zero_grad()
-    """,
-    """
-    loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(x, y), batch_size=64, shuffle=True)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=0.03)
-    for epoch in range(25):
-        for a, b in loader:
-            loss = F.nll_loss(model(a).log_softmax(-1), b)
-            model.zero_grad()
-            loss.backward()
-            optimizer.step()
-    """,
-    """
-    for step in range(150):
-        loss = F.cross_entropy(model(x), y)
-        grads = torch.autograd.grad(loss, list(model.parameters()))
-        with torch.no_grad():
-            for p, g in zip(model.parameters(), grads):
-                p -= 0.8 * g
-    """,
-    """
-    for step in range(150):
-        for p in model.parameters():
-            p.grad = None
-        F.cross_entropy(model(x), y).backward()
-        for p in model.parameters():
-            p.data -= 0.8 * p.grad
-    """,
-    """
-    optimizer = torch.optim.LBFGS(model.parameters(), max_iter=40)
-    def closure():
-        optimizer.zero_grad()
-        loss = F.cross_entropy(model(x), y)
-        loss.backward()
-        return loss
-    optimizer.step(closure)
-    return model
-    """,
-)
-
-
-@pytest.mark.parametrize("answer", LOOPS)
-def test_any_style_of_loop_is_right(judge: Judge, catalog: Catalog, answer: str) -> None:
-    verdict = judge.grade(puzzle(catalog, *LOGITS), answer)
-    assert verdict.correct, verdict.feedback
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "turn"),
-    [
-        ("        optimizer.zero_grad()\n", "", "not-cleared"),
-        ("model.parameters()", "model[2].parameters()", "head-only"),
-        ("        optimizer.step()\n", "", None),
-        ("range(60)", "range(1)", "one-step"),
-        ("model(x), y", "model(x), 1 - y", None),
-        ("model(x)", "model(x).detach()", None),
-    ],
-)
-def test_half_a_loop_is_wrong(judge: Judge, catalog: Catalog, old: str, new: str, turn: str | None) -> None:
-    it = puzzle(catalog, *LOGITS)
-    assert isinstance(it, WriteCode)
-    assert old in LOOPS[0]
-    verdict = judge.grade(it, LOOPS[0].replace(old, new))
-    assert not verdict.correct
-    assert verdict.wrong_turn == turn, verdict.feedback

@@ -85,7 +85,8 @@ class WriteExpression(Puzzle):
 class WriteCode(Puzzle):
     """A function, or a class, whole or as its bare body. `observe` names what is looked at after it is defined.
 
-    `axes` are sizes that `setup` uses as names; each hidden instance fills them in.
+    `axes` are sizes that `setup` uses as names; each hidden instance fills them in. `instances` is 1 where there are
+    none, and a run takes long.
     """
 
     kind = "code"
@@ -101,6 +102,7 @@ class WriteCode(Puzzle):
     shown_setup: str | None = None
     forbid: Sequence[str] = ()
     dtypes_matter: bool = False
+    instances: int = 3
 
     @property
     def face(self) -> Face:
@@ -121,6 +123,7 @@ class WriteCode(Puzzle):
             tensors=tuple(self.tensors),
             axes=tuple(self.axes.split()),
             sizes=self.sizes,
+            instances=self.instances,
             dtypes_matter=self.dtypes_matter,
         )
 
