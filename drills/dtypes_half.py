@@ -152,7 +152,7 @@ def looped(rng: Rng, dtype: str) -> Scene:
     start = top * k - rng.integer(2, 8) * k
 
     def grown(r: Round) -> float:
-        it = r(float(start))
+        it: float = r(float(start))
         for _ in range(steps):
             it = r(it + k)
         return it - start

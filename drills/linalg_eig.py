@@ -315,7 +315,7 @@ TASKS: Sequence[Sequence[Callable[[Rng], Task]]] = (
 )
 
 
-@drill(after=["shapes.matmul"], levels=3, structures=(14, 13, 16))
+@drill(after=["shapes.matmul"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(14, 13, 16))
 def eig(rng: Rng) -> WriteExpression:
     """Eigenvectors."""
     task = rng.pick(TASKS[rng.level - 1])(rng)

@@ -353,7 +353,7 @@ def asked(
     )
 
 
-@drill(after=["einsum.matvec"], levels=3, structures=(15, 44, 24))
+@drill(after=["einsum.matvec"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(15, 44, 24))
 def projection(rng: Rng) -> WriteExpression:
     """Projecting onto a direction or a subspace."""
     return subspace(rng) if rng.level == COMPOSED else one_direction(rng)

@@ -324,6 +324,7 @@ def asked(
     after=["training.loop-order", "training.losses", "modules.linear"],
     levels=3,
     lesson="The training loop",
+    arena="0.2",
     structures=(24, 18, 36),
 )
 def two_layer_mlp(rng: Rng) -> WriteCode:
