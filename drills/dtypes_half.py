@@ -147,12 +147,12 @@ def ordered(rng: Rng, dtype: str) -> Scene:
 
 def looped(rng: Rng, dtype: str) -> Scene:
     """A running sum that stops to grow."""
-    top = 2 ** BITS[dtype]
+    top = 1 << BITS[dtype]
     steps, k = rng.integer(10, 30), rng.pick([1, 1, 2]) if dtype == BRAIN else 1
     start = top * k - rng.integer(2, 8) * k
 
     def grown(r: Round) -> float:
-        it: float = r(float(start))
+        it = r(float(start))
         for _ in range(steps):
             it = r(it + k)
         return it - start
