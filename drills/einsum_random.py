@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import Rng, WriteEinsum, drill
-from tensordrill.building.contraction import Contraction, having, listed
+from tensordrill.building.contraction import Contraction, having, listed, loop_nest
 
 
 def swap(axes: Sequence[str], a: str, b: str) -> list[str]:
@@ -200,38 +200,6 @@ def multiplied(told: Story) -> Iterator[str]:
         yield f"Every {thing} of `{net.names[0]}` meets every {thing} of `{net.names[1]}`."
 
 
-def loop(rng: Rng, net: Contraction) -> tuple[Contraction, str]:
-    """The contraction with letters for axes, and the loop nest that computes it."""
-    letter = dict(zip(net.axes, rng.sample("ijkmnpqrst", len(net.axes)), strict=True))
-    net = Contraction(
-        net.names,
-        tuple(tuple(letter[axis] for axis in axes) for axes in net.operands),
-        tuple(letter[axis] for axis in net.output),
-    )
-    lengths: dict[str, str] = {}
-    guards: list[str] = []
-    factors = []
-    spare = iter(rng.sample([c for c in "abcdefgh" if c not in net.names], 2))
-    guarded = rng.chance(0.6)
-    for name, axes in zip(net.names, net.operands, strict=True):
-        indices = []
-        for at, axis in enumerate(axes):
-            index = axis
-            if guarded and not guards and axis in lengths:
-                index = next(spare)
-                guards.append(f"{axis} == {index}")
-            lengths.setdefault(index, f"{name}.shape[{at}]")
-            indices.append(index)
-        factors.append(f"{name}[{', '.join(indices)}]")
-    lines = [f"out = torch.zeros({', '.join(lengths[axis] for axis in net.output) or '()'})"]
-    for index in rng.shuffled(list(lengths)):
-        lines.append("  " * (len(lines) - 1) + f"for {index} in range({lengths[index]}):")
-    lines += ["  " * (len(lines) - 1) + f"if {guard}:" for guard in guards]
-    target = f"out[{', '.join(net.output)}]" if net.output else "out"
-    lines.append("  " * (len(lines) - 1) + f"{target} += {' * '.join(factors)}")
-    return net, "\n".join(lines)
-
-
 def structure(rng: Rng) -> Story:
     """The contraction of that level: how many operands and axes it has."""
     if rng.level == 1:
@@ -253,7 +221,7 @@ def random(rng: Rng) -> WriteEinsum:
     if rng.level == 1:
         prompt = named(rng, told)
     elif rng.level == 2 and told.twins is None and rng.chance():  # noqa: PLR2004 -- the middle level
-        net, code = loop(rng, net)
+        net, code = loop_nest(rng, net)
         say = str
         prompt = f"Write what this loop nest computes as one einsum of {listed([f'`{name}`' for name in net.names])}."
     else:
