@@ -23,6 +23,7 @@ from tensordrill.judge.sandbox import Layers, Limits, address_space, enter
 
 _CHUNK = 1 << 18
 MAX_ORDER = 1000
+_MANY = 30  # children
 _ended: list[int] = []
 
 
@@ -46,6 +47,7 @@ def serve(limits: Limits, control: socket.socket) -> None:
     _send(control, {"landlock": layers.landlock is not None, "seccomp": layers.seccomp})
     spare = _fork(limits, layers)
     everything = False
+    taken = 0
     while True:
         if not (order := control.recv(MAX_ORDER)):
             _kill(spare.pid)
@@ -57,6 +59,9 @@ def serve(limits: Limits, control: socket.socket) -> None:
                 socket.send_fds(control, [json.dumps({"pid": spare.pid}).encode()], [spare.request, spare.reply])
                 os.close(spare.request)
                 os.close(spare.reply)
+                taken += 1
+                if taken == _MANY:
+                    large_pages.use()  # a third of a second, which few forks would not earn back
                 spare = _fork(limits, layers)
             case {"ended": int(pid), "tell": bool(tell)}:
                 _kill(pid)
@@ -101,7 +106,6 @@ def _reload(spare: Child, limits: Limits, layers: Layers) -> Child:
 def _freeze() -> None:
     gc.collect()
     gc.freeze()  # a child that collected garbage would copy every page it looks at
-    large_pages.use()
 
 
 def _layers_that_work(limits: Limits) -> Layers | None:
