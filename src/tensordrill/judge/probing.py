@@ -23,7 +23,7 @@ from tensordrill.judge.values import BadReplyError, Items, Observed, Scalar, rea
 _STRICT = Limits(cpu_s=1, wall_s=4.0, memory=256 * 2**20)  # the same limits as for answers, but nobody waits for long
 _ROUNDS = 5
 _REFUSALS = {"OSError", "PermissionError", "BlockingIOError", "MemoryError"}
-_STOPPED_BY = {signal.SIGSYS} if hasattr(signal, "SIGSYS") else set()  # Windows has none
+_SIGSYS, _SIGXCPU = (getattr(signal, name, -1) for name in ("SIGSYS", "SIGXCPU"))  # Windows has none of them
 _PATIENCE_S = 1.0
 
 
@@ -39,7 +39,7 @@ class Tried:
     @property
     def refused(self) -> bool:
         """Whether the system refused it, by an error or by a signal; an answer's own mistake is no refusal."""
-        return self.raised in _REFUSALS or self.reply.signal in _STOPPED_BY
+        return self.raised in _REFUSALS or self.reply.signal == _SIGSYS
 
 
 @dataclass(frozen=True)
@@ -104,11 +104,11 @@ if not answer:
 time.sleep(0.1)
 """
 PROBES = (
-    Probe("CPU time", "while True: pass", lambda tried: tried.reply.signal == signal.SIGXCPU),
+    Probe("CPU time", "while True: pass", lambda tried: tried.reply.signal == _SIGXCPU),
     Probe(
         "time by the clock",
         "import time\ntime.sleep(60)\nanswer = 1",
-        lambda tried: tried.reply.outcome == "timeout" and tried.reply.signal != signal.SIGXCPU,
+        lambda tried: tried.reply.outcome == "timeout" and tried.reply.signal != _SIGXCPU,
     ),
     Probe("memory", "answer = len(bytearray(400 * 2**20))", lambda tried: tried.refused),
     Probe(

@@ -6,16 +6,18 @@ and seccomp (which system calls).
 
 import ctypes
 import os
-import resource
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 
 from tensordrill.judge import landlock, seccomp
 
+with suppress(ImportError):  # Windows has none; its judge takes only the limits from here
+    import resource
+
 _PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # from linux/prctl.h
 _MOST_DESCRIPTORS = 2**20
-_PAGE = resource.getpagesize()
 
 
 @dataclass(frozen=True)
@@ -84,6 +86,6 @@ def _address_space() -> int:
     """Bytes of address space that this process has: torch maps gigabytes of it before it computes anything."""
     try:
         with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 -- pathlib is slower, and this is per child
-            return int(statm.read().split()[0]) * _PAGE
+            return int(statm.read().split()[0]) * resource.getpagesize()
     except OSError:
         return 2**40  # no /proc (macOS, which does not enforce RLIMIT_AS either)
