@@ -1,5 +1,7 @@
 """Landlock: which files a child may read. It can write, make, rename and delete none. Linux 5.13 and later.
 
+That a file is there, how large it is and when it was changed cannot be hidden by it: `stat` asks for no right.
+
 Called through libc: the only package for it on PyPI has no release yet, and this is three system calls.
 """
 

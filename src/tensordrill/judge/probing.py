@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tensordrill.judge.gpu import Gpu
-from tensordrill.judge.process import Reply
+from tensordrill.judge.process import Reply, Zygote
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.spawned import Backend, MissingDeviceError, backend_named, start_backend
 from tensordrill.judge.values import BadReplyError, Items, Observed, Scalar, read_reply
@@ -44,7 +44,9 @@ class Tried:
 
 @dataclass(frozen=True)
 class Probe:
-    """Something that no answer should do. `held` says whether it was kept from that, `offered` whether it is meant to.
+    """Something that no answer should do. `held` says whether it was kept from that.
+
+    `offered` is true of what is held on every system; the rest takes Landlock and seccomp.
 
     The source finds `folder`, a path of this probe alone with a file `kept` in it, and `port`, where somebody listens.
     """
@@ -165,6 +167,10 @@ class Prober:
     def close(self) -> None:
         if self._zygote:
             self._zygote.close()
+
+    def holds_all(self) -> bool:
+        """Whether every probe is meant to be held: once it has answered, in a zygote that has all layers of Linux."""
+        return isinstance(self._zygote, Zygote) and all((self._zygote.layers or {"none": False}).values())
 
     def device(self) -> Device:
         """What torch sees. Raises BadReplyError where it does not say."""
