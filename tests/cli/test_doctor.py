@@ -15,7 +15,8 @@ import pytest
 from tensordrill import __version__, paths
 from tensordrill.app import doctor
 from tensordrill.app.doctor import Mark
-from tensordrill.judge.probing import PROBES, Probe, Tried
+from tensordrill.judge import Judge, landlock, seccomp
+from tensordrill.judge.probing import PROBES, Probe, Prober, Tried
 from tensordrill.judge.process import Reply
 from tensordrill.store import Store
 from tensordrill.store.migration import HEAD
@@ -205,6 +206,29 @@ def test_what_nothing_holds_back_is_told(probe: Probe, tmp_path: Path) -> None:
         assert not probe.held(tried)
         mistaken = Tried(Reply("ran", 0, b""), "NameError", None, tmp_path)
         assert not probe.held(mistaken), "an error of the probe's own is no proof"
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_should_be_held_and_is_not_is_a_fault(monkeypatch: pytest.MonkeyPatch, *, complete: bool) -> None:
+    """All of it, where the system offers all that holds it; where it does not, what needs no more than limits."""
+    prober = Prober()
+    monkeypatch.setattr(prober, "probes", lambda: ((probe, False) for probe in PROBES))
+    monkeypatch.setattr(prober, "holds_all", lambda: complete)
+    found = looked(doctor.protection(prober))
+    faults = {name for name, finding in found.items() if finding.mark is Mark.FAULT}
+    assert faults == {probe.name for probe in PROBES if complete or probe.offered}
+    assert all("trust" in finding.hint for finding in found.values())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the layers are Linux's")
+def test_a_judge_with_all_layers_should_hold_all(judge: Judge) -> None:
+    prober = Prober()
+    assert not prober.holds_all(), "it has not answered yet"
+    judge.start()
+    prober._zygote = judge._zygote
+    assert prober._zygote is not None
+    prober._zygote.wait_ready()
+    assert prober.holds_all() == (landlock.version() > 0 and seccomp.available())
 
 
 @pytest.mark.parametrize("columns", [40, 80])

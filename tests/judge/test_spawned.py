@@ -2,16 +2,18 @@
 
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
 from tensordrill.domain import Status
 from tensordrill.errors import UsageError
-from tensordrill.judge import Judge
+from tensordrill.judge import Judge, landlock
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.spawned import VARIABLE, Spawned, backend_named
 from tensordrill.puzzles import WriteCode, tensor
@@ -76,6 +78,30 @@ def test_what_one_answer_changes_the_next_does_not_see(strict: Judge) -> None:
     assert strict.grade(PUZZLE, "return torch.sum(x, 1)").correct
 
 
+@pytest.mark.skipif(not landlock.version(), reason="the system has no Landlock")
+def test_what_torch_does_behind_pythons_back_is_held_too(strict: Judge, tmp_path: Path) -> None:
+    (tmp_path / "kept").write_bytes(b"secret")
+    read = strict.grade(PUZZLE, f"return torch.from_file({str(tmp_path / 'kept')!r}, size=6, dtype=torch.uint8)")
+    assert (read.status, "Permission denied" in read.feedback) == (Status.RAISED, True), read.feedback
+    strict.grade(PUZZLE, f"return torch.from_file({str(tmp_path / 'new')!r}, shared=True, size=6)")
+    assert [file.name for file in tmp_path.iterdir()] == ["kept"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit is Linux's")
+def test_beside_a_gpu_memory_is_what_is_written_to() -> None:
+    code = """
+        import mmap
+        from tensordrill.judge import guarding
+        guarding.enter(64 * 2**20, gpu=True)
+        mmap.mmap(-1, 2**38, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, prot=0)  # as CUDA does
+        try:
+            bytearray(128 * 2**20)
+        except MemoryError:
+            raise SystemExit(3)
+    """
+    assert subprocess.run([sys.executable, "-c", dedent(code)], check=False, timeout=60).returncode == 3
+
+
 def test_a_killed_spare_is_replaced_and_the_answer_judged(strict: Judge) -> None:
     assert strict.zygote_pid is not None
     os.kill(strict.zygote_pid, signal.SIGKILL)
@@ -106,16 +132,19 @@ def test_no_process_and_no_folder_is_left() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_a_worker_whose_starter_is_gone_ends() -> None:
+def test_a_worker_whose_starter_is_gone_ends_and_takes_its_folder_along() -> None:
     spawned = Spawned(Limits())
     try:
         spawned.wait_ready()
+        folder = Path(f"/proc/{spawned.pid}/cwd").readlink()
         spawned._spare._stdin.close()  # as the system does for a process that was killed
         for _ in range(200):
             if Path(f"/proc/{spawned.pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return
+                break
             time.sleep(0.05)
-        pytest.fail("it waits for nobody")
+        else:
+            pytest.fail("it waits for nobody")
+        assert not folder.exists()
     finally:
         spawned.close()
 
@@ -143,3 +172,16 @@ def test_which_backend(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(VARIABLE, "fork")
     with pytest.raises(UsageError, match="no judge 'fork'"):
         Judge()
+
+
+def test_what_windows_lacks_is_not_missed() -> None:
+    """The judge of spawned processes can be imported where there is no `resource`, and where signals are few."""
+    code = """
+        import signal, sys
+        sys.modules["resource"] = sys.modules["fcntl"] = sys.modules["pty"] = None
+        for name in ("SIGSYS", "SIGXCPU", "SIGKILL", "SIGALRM"):
+            delattr(signal, name)
+        from tensordrill.judge import Judge, probing
+        Judge(backend="spawned").close()
+    """
+    subprocess.run([sys.executable, "-c", dedent(code)], check=True, timeout=60)

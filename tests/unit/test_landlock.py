@@ -1,8 +1,10 @@
 """What an answer may read: Python and its packages, and not tensordrill, whose drills hold the references."""
 
+import subprocess
 import sys
 import sysconfig
 from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -58,3 +60,24 @@ def test_elsewhere_there_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert landlock.version() == 0
     assert landlock.ruleset() is None
+
+
+@pytest.mark.skipif(not landlock.version(), reason="the system has no Landlock")
+def test_where_all_may_be_read_nothing_may_be_changed(tmp_path: Path) -> None:
+    (tmp_path / "kept").write_text("kept")
+    code = """
+        import os, sys
+        from tensordrill.judge import landlock
+        os.chdir(sys.argv[1])
+        landlock.enter(landlock.writable())
+        assert open("kept").read() == "kept" and os.listdir() == ["kept"]
+        open("/dev/null", "w").write("x")
+        for attack in (lambda: open("new", "x"), lambda: open("kept", "a"), lambda: os.unlink("kept"),
+                       lambda: os.rename("kept", "new"), lambda: os.mkdir("new")):
+            try:
+                attack()
+            except PermissionError:
+                continue
+            raise SystemExit("it may")
+    """
+    subprocess.run([sys.executable, "-c", dedent(code), str(tmp_path)], check=True, timeout=60)

@@ -142,10 +142,11 @@ def protection(prober: "Prober") -> Iterator[Finding]:
         for probe, held in prober.probes():
             if held:
                 yield Finding(Mark.OK, probe.name, "active")
-            elif probe.offered:
-                yield Finding(Mark.FAULT, probe.name, "not active", "Judge only answers that you trust.")
             else:
-                yield Finding(Mark.NOTE, probe.name, "not active in this version")
+                meant = probe.offered or prober.holds_all()
+                text = "not active" if meant else "not active: this judge cannot hold it on this system"
+                mark = Mark.FAULT if meant else Mark.NOTE
+                yield Finding(mark, probe.name, text, "Judge only answers that you trust.")
     except (RuntimeError, ValueError, OSError) as error:
         yield Finding(Mark.FAULT, "protection", f"It could not be tried: {error}", "See what is wrong with the judge.")
 

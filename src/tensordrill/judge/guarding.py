@@ -1,7 +1,9 @@
-"""What keeps an answer in check where the system has no sandbox of its own: limits, and an audit hook of Python's.
+"""What keeps an answer in check in a process that was started anew: limits, Landlock, and Python's own audit hook.
 
 The hook holds what an answer does by mistake, and whoever tries the obvious. It cannot hold native code: an answer that
-is made to break out of Python does. `doctor` tries what is active.
+is made to break out of Python does. Then Landlock keeps it from files, and nothing from processes and sockets: these
+processes have threads and load libraries late, and beside a GPU talk to its driver, so no system call is filtered.
+`doctor` tries what is active.
 """
 
 import os
@@ -9,6 +11,8 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
+
+from tensordrill.judge import landlock
 
 # Families of audit events (https://docs.python.org/3/library/audit_events.html) that no answer needs.
 _FAMILIES = {
@@ -23,20 +27,23 @@ _EVENTS = {
     "os.startfile/2", "os.symlink", "os.system", "os.truncate", "os.unsetenv", "os.utime",
     "signal.pthread_kill", "sys.addaudithook",
 }  # fmt: skip
+_MAPPED, _DATA = 0, 5  # where /proc/self/statm has them
 _READS = {"os.listdir", "os.scandir", "os.walk", "os.fwalk", "glob.glob", "glob.glob/2"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
 
 
-def enter(memory: int | None, cpu_s: int | None = None) -> None:
+def enter(memory: int, cpu_s: int | None = None, *, gpu: bool = False) -> None:
     """Take from this process what an answer does not need. Cannot be taken back.
 
-    `memory` is in bytes beyond what the process has, or None for no bound; `cpu_s` is counted from now.
+    `memory` is in bytes beyond what the process has; `cpu_s` is counted from now. Beside a `gpu` memory is what is
+    written to: CUDA maps more than there is. And anything may be read: nobody knows what a driver reads.
     """
-    _limit(memory, cpu_s)
+    _limit(memory, cpu_s, gpu=gpu)
+    landlock.enter(landlock.writable() if gpu else landlock.ruleset())
     _refuse()
 
 
-def _limit(memory: int | None, cpu_s: int | None) -> None:
+def _limit(memory: int, cpu_s: int | None, *, gpu: bool) -> None:
     try:
         import resource  # noqa: PLC0415 -- Windows has none
     except ImportError:
@@ -45,17 +52,17 @@ def _limit(memory: int | None, cpu_s: int | None) -> None:
     if cpu_s is not None:
         until = int(time.process_time()) + 1 + cpu_s
         limits.append((resource.RLIMIT_CPU, until, until + 1))
-    if memory is not None and (size := _address_space(resource.getpagesize())):
-        limits.append((resource.RLIMIT_AS, size + memory, size + memory))
+    if size := _memory(resource.getpagesize(), _DATA if gpu else _MAPPED):
+        limits.append((resource.RLIMIT_DATA if gpu else resource.RLIMIT_AS, size + memory, size + memory))
     for which, soft, hard in limits:
         with suppress(ValueError, OSError):  # a system that does not know it; the others hold all the same
             resource.setrlimit(which, (soft, hard))
 
 
-def _address_space(page: int) -> int:
-    """Bytes of address space that this process has, or 0 where the system does not tell (or hold) it."""
+def _memory(page: int, kind: int) -> int:
+    """Bytes that this process has mapped, or that it can write to; 0 where the system does not tell (or hold) it."""
     try:
-        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * page
+        return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[kind]) * page
     except OSError:
         return 0
 
@@ -64,6 +71,7 @@ def _refuse() -> None:
     """Refuse to read outside of what Python imports from, and to write, connect or start anything at all."""
     places = [sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(__file__).parents[1]), *sys.path]
     roots = tuple({_whole(place) for place in places if place})
+    folder = os.getcwd()  # noqa: PTH109 -- cheap where it is compared
 
     def readable(path: object) -> bool:
         if isinstance(path, int):
@@ -80,6 +88,8 @@ def _refuse() -> None:
         elif event in _READS:
             if not readable(arguments[0]):
                 raise PermissionError("an answer may not look there")
+        elif event == "os.rmdir" and arguments[0] == folder:
+            return  # its own, which is empty, when nobody else can
         elif event in _EVENTS or event.partition(".")[0] in _FAMILIES:
             raise PermissionError(f"an answer may not do that ({event})")
 

@@ -1,5 +1,7 @@
 """Landlock: which files a child may read. It can write, make, rename and delete none. Linux 5.13 and later.
 
+That a file is there, how large it is and when it was changed cannot be hidden by it: `stat` asks for no right.
+
 Called through libc: the only package for it on PyPI has no release yet, and this is three system calls.
 """
 
@@ -7,14 +9,14 @@ import ctypes
 import os
 import sys
 import sysconfig
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from tensordrill.judge.libc import libc
+from tensordrill.judge.libc import libc, no_new_privileges
 
 _CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # on every architecture
 _VERSION, _BENEATH = 1, 1  # LANDLOCK_CREATE_RULESET_VERSION, LANDLOCK_RULE_PATH_BENEATH
-_READ_FILE, _READ_DIR = 1 << 2, 1 << 3
+_EXECUTE, _WRITE_FILE, _READ_FILE, _READ_DIR, _CONTROL_DEVICE = 1 << 0, 1 << 1, 1 << 2, 1 << 3, 1 << 15
 _ACCESS = {
     1: (1 << 13) - 1,
     2: (1 << 14) - 1,
@@ -23,6 +25,7 @@ _ACCESS = {
 }  # of files, by the version since which
 _NETWORK, _NETWORK_SINCE = 0b11, 4  # bind and connect
 _SCOPES, _SCOPES_SINCE = 0b11, 6  # abstract UNIX sockets and signals
+_DEV = Path("/dev")
 _OURS = ("tensordrill", "__editable__")  # what answers are found in, or lead to
 
 
@@ -44,21 +47,45 @@ def version() -> int:
 
 def ruleset() -> int | None:
     """A descriptor to `restrict` with: only Python's files and its packages can be read. None without Landlock."""
+    return _ruleset(0, {path: _READ_FILE | (_READ_DIR if path.is_dir() else 0) for path in readable()}, alone=True)
+
+
+def writable() -> int | None:
+    """A descriptor to `restrict` with: nothing but a GPU's devices can be written to. None without Landlock."""
+    devices = [
+        path for sign in ("null", "nvidia*", "nvhost*", "nvmap", "kfd", "dri", "dxg") for path in _DEV.glob(sign)
+    ]
+    return _ruleset(
+        _EXECUTE | _READ_FILE | _READ_DIR, dict.fromkeys(devices, _WRITE_FILE | _CONTROL_DEVICE), alone=False
+    )
+
+
+def _ruleset(left_alone: int, allowed: Mapping[Path, int], *, alone: bool) -> int | None:
+    """A descriptor for rules over all but what is `left_alone`; `alone` shuts off the network and other processes."""
     found = version()
     if not found:
         return None
+    handled = _ACCESS[max(since for since in _ACCESS if since <= found)] & ~left_alone
     wanted = _Ruleset(
-        fs=_ACCESS[max(since for since in _ACCESS if since <= found)],
-        net=_NETWORK if found >= _NETWORK_SINCE else 0,
-        scoped=_SCOPES if found >= _SCOPES_SINCE else 0,
+        fs=handled,
+        net=_NETWORK if alone and found >= _NETWORK_SINCE else 0,
+        scoped=_SCOPES if alone and found >= _SCOPES_SINCE else 0,
     )
     fields = 3 if found >= _SCOPES_SINCE else 2 if found >= _NETWORK_SINCE else 1
     made = _call(_CREATE_RULESET, ctypes.byref(wanted), fields * 8, 0)
     if made < 0:
         return None
-    for path in readable():
-        _allow(made, path)
+    for path, access in allowed.items():
+        _allow(made, path, access & handled)
     return made
+
+
+def enter(ruleset: int | None) -> None:
+    """Restrict this thread by a ruleset, if there is one, and close it."""
+    if ruleset is not None:
+        no_new_privileges()
+        restrict(ruleset)
+        os.close(ruleset)
 
 
 def restrict(descriptor: int) -> bool:
@@ -91,13 +118,12 @@ def _is_ours(path: Path) -> bool:
     return path.name.startswith(_OURS) or path.suffix == ".pth"
 
 
-def _allow(ruleset: int, path: Path) -> None:
+def _allow(ruleset: int, path: Path, access: int) -> None:
     try:
         descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:
         return
     try:
-        access = _READ_FILE | (_READ_DIR if path.is_dir() else 0)
         _call(_ADD_RULE, ruleset, _BENEATH, ctypes.byref(_Beneath(access=access, parent=descriptor)), 0)
     finally:
         os.close(descriptor)

@@ -36,7 +36,7 @@ def observed(reply: Reply, jobs: Sequence[Job], limits: Limits) -> list[list[lis
         raise FailedRunError(Status.TIMEOUT, f"It had not ended after {limits.cpu_s} seconds.")
     if reply.outcome == "flood":
         raise FailedRunError(Status.REFUSED, TOO_MUCH)
-    if reply.signal and reply.signal == getattr(signal, "SIGSYS", None):  # Windows has none
+    if reply.signal == getattr(signal, "SIGSYS", -1):  # Windows has none
         raise FailedRunError(Status.REFUSED, REFUSED)
     if reply.outcome != "ran":
         how = f"by signal {reply.signal}" if reply.signal else "from inside"

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tensordrill.judge.gpu import Gpu
-from tensordrill.judge.process import Reply
+from tensordrill.judge.process import Reply, Zygote
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.spawned import Backend, MissingDeviceError, backend_named, start_backend
 from tensordrill.judge.values import BadReplyError, Items, Observed, Scalar, read_reply
@@ -23,7 +23,7 @@ from tensordrill.judge.values import BadReplyError, Items, Observed, Scalar, rea
 _STRICT = Limits(cpu_s=1, wall_s=4.0, memory=256 * 2**20)  # the same limits as for answers, but nobody waits for long
 _ROUNDS = 5
 _REFUSALS = {"OSError", "PermissionError", "BlockingIOError", "MemoryError"}
-_STOPPED_BY = {signal.SIGSYS} if hasattr(signal, "SIGSYS") else set()  # Windows has none
+_SIGSYS, _SIGXCPU = (getattr(signal, name, -1) for name in ("SIGSYS", "SIGXCPU"))  # Windows has none of them
 _PATIENCE_S = 1.0
 
 
@@ -39,12 +39,14 @@ class Tried:
     @property
     def refused(self) -> bool:
         """Whether the system refused it, by an error or by a signal; an answer's own mistake is no refusal."""
-        return self.raised in _REFUSALS or self.reply.signal in _STOPPED_BY
+        return self.raised in _REFUSALS or self.reply.signal == _SIGSYS
 
 
 @dataclass(frozen=True)
 class Probe:
-    """Something that no answer should do. `held` says whether it was kept from that, `offered` whether it is meant to.
+    """Something that no answer should do. `held` says whether it was kept from that.
+
+    `offered` is true of what is held on every system; the rest takes Landlock and seccomp.
 
     The source finds `folder`, a path of this probe alone with a file `kept` in it, and `port`, where somebody listens.
     """
@@ -104,11 +106,11 @@ if not answer:
 time.sleep(0.1)
 """
 PROBES = (
-    Probe("CPU time", "while True: pass", lambda tried: tried.reply.signal == signal.SIGXCPU),
+    Probe("CPU time", "while True: pass", lambda tried: tried.reply.signal == _SIGXCPU),
     Probe(
         "time by the clock",
         "import time\ntime.sleep(60)\nanswer = 1",
-        lambda tried: tried.reply.outcome == "timeout" and tried.reply.signal != signal.SIGXCPU,
+        lambda tried: tried.reply.outcome == "timeout" and tried.reply.signal != _SIGXCPU,
     ),
     Probe("memory", "answer = len(bytearray(400 * 2**20))", lambda tried: tried.refused),
     Probe(
@@ -165,6 +167,10 @@ class Prober:
     def close(self) -> None:
         if self._zygote:
             self._zygote.close()
+
+    def holds_all(self) -> bool:
+        """Whether every probe is meant to be held: once it has answered, in a zygote that has all layers of Linux."""
+        return isinstance(self._zygote, Zygote) and all((self._zygote.layers or {"none": False}).values())
 
     def device(self) -> Device:
         """What torch sees. Raises BadReplyError where it does not say."""

@@ -5,18 +5,20 @@ and seccomp (which system calls).
 """
 
 import os
-import resource
 import signal
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from tensordrill.judge import landlock, seccomp
-from tensordrill.judge.libc import libc
+from tensordrill.judge.libc import libc, no_new_privileges
 
-_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38  # from linux/prctl.h
+with suppress(ImportError):  # Windows has none; its judge takes only the limits from here
+    import resource
+
+_PR_SET_PDEATHSIG = 1  # from linux/prctl.h
 _MOST_DESCRIPTORS = 2**20
-_PAGE = resource.getpagesize()
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ def enter(limits: Limits, keep: tuple[int, int], layers: Layers, space: int) -> 
     resource.setrlimit(resource.RLIMIT_CPU, (limits.cpu_s, limits.cpu_s + 1))
     resource.setrlimit(resource.RLIMIT_AS, (space + limits.memory, space + limits.memory))
     if layers.landlock is not None:
-        _no_new_privileges()
+        no_new_privileges()
         if not landlock.restrict(layers.landlock):
             raise OSError("Landlock does not hold")
     low, high = sorted(keep)
@@ -69,10 +71,6 @@ def enter(limits: Limits, keep: tuple[int, int], layers: Layers, space: int) -> 
     os.closerange(high + 1, _MOST_DESCRIPTORS)
     if layers.seccomp and not seccomp.install():
         raise OSError("seccomp does not hold")
-
-
-def _no_new_privileges() -> None:
-    libc().prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
 
 
 def _die_with_parent() -> None:
@@ -84,6 +82,6 @@ def _die_with_parent() -> None:
 def address_space() -> int:
     """Bytes of address space that this process has: torch maps gigabytes of it before it computes anything."""
     try:
-        return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * _PAGE
+        return int(Path("/proc/self/statm").read_text("ascii").split()[0]) * resource.getpagesize()
     except OSError:
         return 2**40  # no /proc (macOS, which does not enforce RLIMIT_AS either)

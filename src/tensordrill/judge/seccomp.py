@@ -13,11 +13,11 @@ import sys
 from collections.abc import Iterator
 from functools import cache
 
-from tensordrill.judge.libc import libc
+from tensordrill.judge.libc import libc, no_new_privileges
 
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # a column below; AUDIT_ARCH_…
 _X32 = 0x40000000  # x86-64's calls with 32-bit pointers: other numbers for the same
-_SET_NO_NEW_PRIVS, _SET_SECCOMP, _FILTER = 38, 22, 2
+_SET_SECCOMP, _FILTER = 22, 2
 
 Numbers = dict[str, tuple[int | None, int | None]]
 ALLOWED: Numbers = {
@@ -76,7 +76,7 @@ def available() -> bool:
 
 def install() -> bool:
     """Filter the system calls of this process, and of what it starts, for ever. Returns whether it worked."""
-    if not available() or libc().prctl(_SET_NO_NEW_PRIVS, 1, 0, 0, 0):
+    if not available() or not no_new_privileges():
         return False
     code = _packed(platform.machine()).replace(struct.pack("=I", _ITSELF), struct.pack("=I", os.getpid()))
     instructions = ctypes.create_string_buffer(code, len(code))

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     import torch
 
 
+_HOST_MEMORY = 4 * 2**30  # beside a GPU: CUDA's libraries load their kernels into it as they come to be used
+
+
 @dataclass(frozen=True)
 class Order:
     """What a worker is: the torch device that it runs on, its limits, and whether it ends after one request.
@@ -54,7 +57,7 @@ def serve(order: Order) -> None:
         running.run(running.WARM_UP)
         if not order.once:
             running.import_the_rest()
-            guarding.enter(order.memory if device.type == "cpu" else None)
+            guarding.enter(order.memory if device.type == "cpu" else _HOST_MEMORY, gpu=device.type != "cpu")
         _write(replies, {"ready": _named(device)})
         while True:
             line = requests.get()
@@ -117,13 +120,19 @@ def _clean(device: "torch.device") -> None:
 
 
 def _requests(descriptor: int) -> "queue.SimpleQueue[bytes]":
-    """The lines that come. At their end this process ends, whatever it does: whoever started it is gone."""
+    """The lines that come. At their end this process ends, whatever it does, and its folder with it.
+
+    Whoever started it is gone then, and may not have had the time.
+    """
     lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
+    folder = os.getcwd()  # noqa: PTH109 -- as the guard compares it
 
     def read() -> None:
         with os.fdopen(descriptor, "rb") as pipe:
             for line in pipe:
                 lines.put(line)
+        with contextlib.suppress(OSError):
+            os.rmdir(folder)  # noqa: PTH106 -- as above
         os._exit(0)
 
     threading.Thread(target=read, daemon=True).start()

@@ -185,7 +185,8 @@ class Watch:
         bait.shared()
         _signals.clear()
         self._pid = starter()
-        self._others = set(_tree(os.getpid())) - set(_tree(self._pid))
+        mine, starters = _trees(os.getpid(), self._pid)
+        self._others = set(mine) - set(starters)
         self._files = bait.files()
         self._watched = [pid for pid in (self._pid, bait.victim.pid, os.getpid()) if pid]
         self._conditions = [_condition(pid) for pid in self._watched]
@@ -209,8 +210,8 @@ class Watch:
         """The processes that live on, after some patience; they are killed."""
         deadline = time.monotonic() + self._patience_s
         while True:
-            mine = _tree(self._pid)
-            left = set(_tree(os.getpid())) - set(mine) - self._others
+            everything, mine = _trees(os.getpid(), self._pid)
+            left = set(everything) - set(mine) - self._others
             below = [pid for pid in mine if pid != self._pid]
             if not left and len(below) <= self._spares:
                 return []
@@ -232,19 +233,25 @@ def _ended_up(pid: int, name: str) -> None:
         time.sleep(0.005)
 
 
-def _tree(root: int | None) -> list[int]:
-    """The living processes from this one downwards; none where it has ended."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError):
-                state, parent = (entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[:2]
-                if state not in "ZX":
-                    parents[int(entry.name)] = int(parent)
-    found = [root] if root in parents else []
-    for pid in found:
-        found += [child for child, parent in parents.items() if parent == pid]
-    return found
+def _trees(*roots: int | None) -> list[list[int]]:
+    """For each root the living processes from it downwards; none where it has ended. Every attack looks four times."""
+    below: dict[int, list[int]] = {}
+    alive = set()
+    for entry in filter(str.isdigit, os.listdir("/proc")):  # noqa: PTH208 -- pathlib takes five times as long
+        with contextlib.suppress(OSError):
+            descriptor = os.open(f"/proc/{entry}/stat", os.O_RDONLY)
+            try:
+                state, parent = os.read(descriptor, 1000).rpartition(b")")[2].split()[:2]
+            finally:
+                os.close(descriptor)
+            if state not in b"ZX":
+                alive.add(int(entry))
+                below.setdefault(int(parent), []).append(int(entry))
+    trees = [[root] if root in alive else [] for root in roots]
+    for tree in trees:
+        for pid in tree:
+            tree.extend(below.get(pid, []))
+    return trees
 
 
 def _condition(pid: int) -> object:
@@ -321,7 +328,8 @@ def contained(bait: Bait, hunted: Judge) -> Contained:
     """Grade a hostile answer and look at everything; the next answer is judged as ever."""
 
     def attack(answer: str, puzzle: Puzzle = PUZZLE) -> Verdict:
-        assert hunted.grade(PUZZLE, HONEST).correct
+        if hunted.zygote_pid is None:  # after a failure; else the honest answer after the attack before was the last
+            assert hunted.grade(PUZZLE, HONEST).correct
         watch = Watch(bait, lambda: hunted.zygote_pid, spares=1, patience_s=PATIENCE_S)
         with patience():
             verdict = hunted.grade(puzzle, answer)

@@ -2,12 +2,17 @@
 
 import json
 import os
-import stat
+import shutil
 import subprocess
 import sys
+import sysconfig
+import tempfile
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
+import tensordrill.drills
 
 from tensordrill.catalog import Catalog
 
@@ -24,38 +29,78 @@ ATTACKS = {
 }
 
 
+NOBODY = 65534
+ENVIRONMENT = {"PATH": os.defpath, "HOME": "/nonexistent"}
+
+
+def readable_python(folder: Path) -> tuple[str, dict[str, str]]:
+    """This Python with all that is installed, where anybody may read it: its path, and what its environment needs.
+
+    They are links, and nothing is copied, which would take gigabytes. tensordrill lies among the packages, as where it
+    is installed.
+    """
+    name = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    base, packages = Path(sys.base_prefix), folder / "lib" / name / "site-packages"
+    repository = Path(tensordrill.drills.__file__).parents[1]
+    linked = partial(shutil.copytree, copy_function=os.link, symlinks=True)
+    linked(base / "lib" / name, packages.parent, ignore=shutil.ignore_patterns("site-packages", "test", "*.a"))
+    linked(sysconfig.get_path("purelib"), packages, ignore=shutil.ignore_patterns("__editable__*", "*.pth"))
+    linked(repository / "src" / "tensordrill", packages / "tensordrill")
+    for part in ("drills", "db"):
+        linked(repository / part, packages / "tensordrill" / part)
+    for library in (base / "lib").glob("libpython*"):
+        shutil.copy(library, folder / "lib")
+    (folder / "bin").mkdir()
+    shutil.copy(base / "bin" / name, folder / "bin" / "python")
+    return str(folder / "bin" / "python"), {"LD_LIBRARY_PATH": str(folder / "lib")}
+
+
+@pytest.fixture
+def public() -> Iterator[Path]:
+    """A folder that anybody may enter. pytest's own are root's alone: each run of it makes them so again."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests already run as an ordinary user")
-def test_an_ordinary_user_is_contained_too(tmp_path: Path, catalog: Catalog) -> None:
+def test_an_ordinary_user_is_contained_too(public: Path, catalog: Catalog) -> None:
+    python, found = sys.executable, dict[str, str]()
+
     def as_nobody(*args: str, stdin: str = "") -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
-            [sys.executable, *args],
+            [python, *args],
             input=stdin,
             capture_output=True,
             text=True,
             check=False,
             timeout=PATIENCE_S,
-            user=65534,
-            group=65534,
+            user=NOBODY,
+            group=NOBODY,
             extra_groups=[],
             cwd="/",
-            env={"PATH": os.defpath, "HOME": "/nonexistent", "TENSORDRILL_HOME": str(tmp_path / "nobody")},
+            env=ENVIRONMENT | found | {"TENSORDRILL_HOME": str(public / "nobody")},
         )
 
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(folder.stat().st_mode | stat.S_IXOTH)
-    (tmp_path / "nobody").mkdir()
-    (tmp_path / "nobody").chmod(0o777)
-    try:
-        ready = as_nobody("-c", "import torch, tensordrill, tensordrill.drills").returncode == 0
-    except PermissionError:
-        ready = False
-    if not ready:
-        pytest.skip("nobody may not read this Python or what is installed in it")
-    folder = tmp_path / "nobody" / "folder"
+    def is_ready() -> bool:
+        try:
+            return as_nobody("-c", "import torch, tensordrill, tensordrill.drills").returncode == 0
+        except PermissionError:
+            return False
+
+    (public / "nobody").mkdir()
+    (public / "nobody").chmod(0o777)
+    if not is_ready():
+        try:
+            python, found = readable_python(public / "python")
+        except (OSError, shutil.Error):
+            pytest.skip("nobody may not read this Python, and it cannot be linked to from another folder")
+        assert is_ready()
+    folder = public / "nobody" / "folder"
     folder.mkdir()
     (folder / "kept").write_text("kept", encoding="ascii")
     for path in (folder, folder / "kept"):
-        os.chown(path, 65534, 65534)
+        os.chown(path, NOBODY, NOBODY)
     facts = [(path.stat().st_ctime_ns, path.read_bytes()) for path in folder.iterdir()]
     drill = next(one for one in catalog.values() if one.puzzle(1).kind == "expr")
     answers = [
