@@ -1,6 +1,7 @@
 """Answers to the drills on dtypes and devices as people type them, right and wrong, and what the judge says of them."""
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 
 import pytest
 
@@ -10,6 +11,8 @@ from tensordrill.judge import Judge
 from tensordrill.puzzles import Choose, FixLine, Puzzle
 
 SLIP = Status.UNPARSABLE
+
+Check = Callable[[Puzzle, Iterable[str], Mapping[str, str | None]], None]
 
 
 def found(catalog: Catalog, drill: str, level: int, *holds: str) -> Puzzle:
@@ -120,7 +123,7 @@ PREDICTIONS = [
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), PREDICTIONS)
 def test_predictions(
-    judge: Judge,
+    check: Check,
     catalog: Catalog,
     drill: str,
     level: int,
@@ -128,14 +131,7 @@ def test_predictions(
     right: list[str],
     wrong: dict[str, str | None],
 ) -> None:
-    it = found(catalog, drill, level, *holds)
-    for answer in right:
-        verdict = judge.grade(it, answer)
-        assert verdict.correct, (it.face.code, answer, verdict.feedback)
-    for answer, turn in wrong.items():
-        verdict = judge.grade(it, answer)
-        assert not verdict.correct, (it.face.code, answer)
-        assert turn is None or verdict.wrong_turn == turn, (it.face.code, answer, verdict.feedback)
+    check(found(catalog, drill, level, *holds), right, wrong)
 
 
 CHOICES = [
