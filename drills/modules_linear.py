@@ -181,7 +181,7 @@ def transposed_layer(rng: Rng) -> WriteExpression:
         wrong.append(Wrong("bias-added", "y @ W + (b @ W)", "No bias is asked for here."))
     return asked(
         rng,
-        f"A tied decoder goes back from outputs `y` to inputs with the layer's own weight: {told}weight each "
+        f"A tied decoder goes back from outputs `y` to inputs with the layer's own weight: {told}multiply each "
         f"row of the "
         "weight by its output, and add them up. The result has the axes "
         f"({lead.replace(' ', ', ')}, d_in).",

@@ -299,7 +299,7 @@ def spot_the_bug(rng: Rng) -> FixLine:
     if "start" in lines:
         observe |= TOTAL if lines["start"] == "total = 0.0" else HISTORY
     return FixLine(
-        prompt="This program runs, and is not what it should be. Replace one line, so that it\n\n- "
+        prompt="This program runs, and does not do what it should. Replace one line, so that it\n\n- "
         + ";\n- ".join(promises(right))
         + ".",
         setup=STEADY,
