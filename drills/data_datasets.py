@@ -295,6 +295,7 @@ def dataset(rng: Rng) -> WriteCode:
             "the length": "len(make_dataset(*args))",
             "the items": "items(make_dataset(*args))",
             "the batches": "list(torch.utils.data.DataLoader(make_dataset(*args), batch_size=2, drop_last=True))",
+            "the data afterwards": "args",
         },
         wrong=[
             Wrong(key, class_of(task, new, task.item) if at == "length" else class_of(task, task.length, new), because)

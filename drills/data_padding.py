@@ -22,9 +22,9 @@ class Padding:
 def drawn(rng: Rng) -> Padding:
     if rng.level == GUIDED:
         return Padding(
-            "right",
+            rng.pick(["right", "left"]),
             rng.pick(["0", "0", "1"]),
-            "real",
+            rng.pick(["real", "padding", "lengths"]),
             rng.pick(["", "label"]),
             rng.pick(["tuple", "dict"]),
             fixed=False,
@@ -168,15 +168,21 @@ def told_of(it: Padding, level: int) -> str:
         "labels": "the labels of shape (batch, position), padded with -100 where the tokens are padded",
     }[it.target]
     if it.form == "tuple":
-        parts = f"Return a tuple: {tokens} Next {mask}" + (f"; and last {target}." if target else ".")
+        name = "lengths" if it.mask == "lengths" else "mask"
+        names = f"(tokens, {name}{', labels' * bool(target)})"
+        parts = f"Return a tuple {names}.\n\n- tokens: {tokens}\n- {name}: {mask}." + f"\n- labels: {target}." * bool(
+            target
+        )
     else:
         name = {"real": "mask", "padding": "key_padding_mask", "lengths": "lengths"}[it.mask]
-        parts = f'Return a dict. "tokens": {tokens} "{name}": {mask}.' + (f' "labels": {target}.' if target else "")
+        parts = f'Return a dict.\n\n- "tokens": {tokens}\n- "{name}": {mask}.' + f'\n- "labels": {target}.' * bool(
+            target
+        )
     warning = f"A real token may be `{it.pad}` too."
     return f"{gets}\n\n{parts}\n\n{warning}" if level < COMPOSED else f"{gets}\n\n{parts}"
 
 
-@drill(after=["data.batch-shapes"], levels=3, lesson="DataLoaders", arena="1.1", structures=(4, 28, 120))
+@drill(after=["data.batch-shapes"], levels=3, lesson="DataLoaders", structures=(20, 28, 120))
 def collate_pad(rng: Rng) -> WriteCode:
     """A collate function that pads, and the mask."""
     it = drawn(rng)

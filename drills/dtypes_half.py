@@ -177,7 +177,8 @@ def late(rng: Rng, dtype: str) -> Scene:
         after = "(x + y).float() - x.float()"
         before = rng.pick(["x.float() + y.float() - x.float()", "x.float() + y - x.float()"])
         values = [lambda r: r(top + small) - top, lambda r: r(top) + r(small) - top]
-    pair = rng.shuffled(list(zip([f"({text}).item()" for text in (after, before)], values, strict=True)))
+    asked = [f"({text}).item()" for text in (after, before)]
+    pair: Sequence[tuple[str, Callable[[Round], float]]] = rng.shuffled(list(zip(asked, values, strict=True)))
     return Scene(lines, listed([text for text, _ in pair]), lambda r: [value(r) for _, value in pair])
 
 

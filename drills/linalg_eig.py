@@ -48,7 +48,7 @@ EIGH, EIG = "torch.linalg.eigh(A)", "torch.linalg.eig(A)"
 ROW = "The eigenvectors are the columns of `vectors`, not its rows."
 ASCENDING = "`eigh` gives the eigenvalues in ascending order: the largest comes last."
 UNSORTED = "`eig` gives the eigenvalues in no order: find the one that is asked for."
-EITHER = "Write it at any length and with either sign."
+EITHER = "It may have any length and either sign."
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,7 @@ def eigenvalue(rng: Rng) -> Task:
         wrong = [*wrong, ("of-vectors", f"vectors{right.removeprefix('values')}", "The eigenvalues are asked for.")]
     else:
         wrong = [*wrong, ("column", right.replace("values[", "vectors[:, "), "Those are eigenvectors.")]
-    told = f"`A` is symmetric. Write {told}, from `values` or `vectors` alone."
+    told = f"`A` is symmetric. Without `A`, write {told}."
     output = "d" if "flip" in right else ""
     return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, right, output, wrong, "answer")
 
@@ -120,10 +120,10 @@ def in_their_terms(rng: Rng) -> Task:
             ("`A` itself", "vectors * values @ vectors.T",
              [("v-transposed", "vectors.T * values @ vectors", "The eigenvectors are the columns: V, the values, Vᵀ."),
               ("values-left-out", "vectors @ vectors.T", "That is the identity: the eigenvalues are missing.")], "d d"),
-            ("the coordinates of `x`, of shape (d,), in the eigenvectors: its dot product with each",
+            ("the coordinates of `x` in the eigenvectors: its dot product with each",
              "vectors.T @ x", [("not-transposed", "vectors @ x", ROW),
                                ("scaled", "values * (vectors.T @ x)", "Those are the coordinates of A @ x.")], "d"),
-            ("the vector whose coordinates in the eigenvectors are `x`, of shape (d,)", "vectors @ x",
+            ("the vector whose coordinates in the eigenvectors are `x`", "vectors @ x",
              [("transposed", "vectors.T @ x", ROW), ("scaled", "vectors @ (values * x)", "That is A times it.")], "d"),
             ("`A` times the eigenvector of its largest eigenvalue, of length 1, with the sign that it has in `vectors`",
              "values[-1] * vectors[:, -1]",
@@ -134,14 +134,16 @@ def in_their_terms(rng: Rng) -> Task:
              [("row", "torch.outer(vectors[0], vectors[0])", ROW),
               ("scaled", "values[0] * torch.outer(vectors[:, 0], vectors[:, 0])", "A projection does not scale."),
               ("other-end", "torch.outer(vectors[:, -1], vectors[:, -1])", ASCENDING)], "d d"),
-            ("`x @ A @ x`, for `x` of shape (d,)", "(values * (vectors.T @ x) ** 2).sum()",
+            ("`x @ A @ x`", "(values * (vectors.T @ x) ** 2).sum()",
              [("row", "(values * (vectors @ x) ** 2).sum()", ROW),
               ("not-squared", "(values * (vectors.T @ x)).sum()", "Each coordinate comes in twice."),
               ("values-left-out", "((vectors.T @ x) ** 2).sum()", "That is x @ x.")], ""),
         ]
     )  # fmt: skip
-    told = f"`A` is symmetric. From `values` and `vectors`, without `A`, write {told}."
-    made = "A = _symmetric(d + 2, d + 2)\nx = torch.randn(d + 2)"
+    told = f"`A` is symmetric. Without `A`, write {told}."
+    made = "A = _symmetric(d + 2, d + 2)"
+    if "x" in right.replace("values", ""):
+        made += "\nx = torch.randn(d + 2)"
     return Task(told, made, EIGH, right, output, wrong, "answer")
 
 
@@ -324,7 +326,8 @@ def eig(rng: Rng) -> WriteExpression:
     stored = f"`{name}` has the axes ({', '.join(task.axes.split())}). " if rng.level == GUIDED else ""
     return WriteExpression(
         prompt=stored + task.told + (" `values` and `vectors` are given." if task.shown else ""),
-        tensors=[tensor(name, task.axes)],
+        tensors=[tensor(name, task.axes), *([tensor("x", "d")] if "x = " in task.made else [])],
+        forbid=("A",) if "Without `A`" in task.told else (),
         axes="batch sample d",
         setup=f"{HIDDEN}{task.made}\n{code}\n",
         code=code,

@@ -322,8 +322,11 @@ KINDS: Sequence[Sequence[Callable[[Rng], Port]]] = (
 def numpy_port(rng: Rng) -> WriteExpression:
     """NumPy code in torch."""
     port = rng.pick(KINDS[rng.level - 1])(rng)
-    given = ", and ".join([f"`{name}` is {'int64' if name == 'i' else 'float32'}" for name, _ in port.tensors])
-    one = len(port.tensors) == 1
+    kinds = {name: "int64" if name == "i" else "float32" for name, _ in port.tensors}
+    one = len(kinds) == 1
+    given = ", and ".join([f"`{name}` is {kind}" for name, kind in kinds.items()])
+    if len(set(kinds.values())) == 1 and not one:
+        given = f"{' and '.join([f'`{name}`' for name in kinds])} are float32"
     given = f" {given}: {'a NumPy array' if one else 'NumPy arrays'} there, {'a tensor' if one else 'tensors'} here."
     if not port.tensors:
         given = ""

@@ -181,7 +181,7 @@ def transposed_layer(rng: Rng) -> WriteExpression:
         wrong.append(Wrong("bias-added", "y @ W + (b @ W)", "No bias is asked for here."))
     return asked(
         rng,
-        f"A tied decoder goes back from outputs `y` to inputs with the layer's own weight: {told}weight each "
+        f"A tied decoder goes back from outputs `y` to inputs with the layer's own weight: {told}multiply each "
         f"row of the "
         "weight by its output, and add them up. The result has the axes "
         f"({lead.replace(' ', ', ')}, d_in).",
@@ -262,7 +262,7 @@ def gated(rng: Rng) -> WriteExpression:
 SCENES = ((plain,), (from_layer, two_layers, some_outputs, transposed_layer), (*MERGED, low_rank, gated))
 
 
-@drill(after=["shapes.matmul"], levels=3, lesson="Modules", arena="0.2", structures=(28, 20, 60))
+@drill(after=["shapes.matmul"], levels=3, lesson="Modules", structures=(28, 20, 40))
 def linear(rng: Rng) -> WriteExpression:
     """A linear layer by hand."""
     return rng.pick(SCENES[rng.level - 1])(rng)

@@ -99,6 +99,9 @@ MOMENTUM = (
     ),
 )  # fmt: skip
 HIDDEN = """
+import functools
+
+
 def problem():
     torch.manual_seed(size)
     params = [torch.randn(size, requires_grad=True), torch.randn(batch, size, requires_grad=True)]
@@ -123,6 +126,17 @@ def run(extra):
 
 
 params, before, velocities = run(None)
+"""
+CHECK = """
+
+@functools.cache
+def checked():
+{lines}
+    return [{checks}]
+
+
+def check(number):
+    return checked()[number]
 """
 OBSERVED = {
     "the weights": "[p.detach() for p in before]",
@@ -158,13 +172,15 @@ def mistakes(rule: Rule, clear: str, *, loops: bool = False) -> list[Edit]:
 def step(rng: Rng) -> WriteCode:
     """An update after backward()."""
     momentum = rng.level > GUIDED and rng.chance(0.4)
-    rule = rng.pick(MOMENTUM) if momentum else rng.pick(RULES[:4] if rng.level == GUIDED else RULES[1:])
+    rule = rng.pick(MOMENTUM) if momentum else rng.pick(RULES if rng.level == GUIDED else RULES[1:])
     skip = rng.level > GUIDED and rng.chance()
     clear = rng.pick(["p.grad = None", "p.grad.zero_()"])
-    over = "p, v in zip(params, velocities)" if momentum else "p in params"
+    named = not momentum and rng.chance()  # a dict of them, as of named_parameters()
+    over = "p, v in zip(params, velocities)" if momentum else "p in params.values()" if named else "p in params"
     name = rng.pick(["update", "step", "descend"])
     told = (
-        "`params` is a list of leaf tensors that require a gradient, and backward() has just run. Write the update: "
+        f"`params` is a {'dict from names to' if named else 'list of'} leaf tensors that require a gradient, and "
+        "backward() has just run. Write the update: "
         f"{rule.told}. Change the tensors in place, leave them leaves that require a gradient, and leave no gradient "
         "behind (`None` or zeros)."
     )
@@ -174,13 +190,15 @@ def step(rng: Rng) -> WriteCode:
         told += " Parameters whose gradient is `None` stay as they are."
     extra = "params.append(torch.ones(2, requires_grad=True))" if skip else "pass"
     velocities = f"{extra}; velocities = [torch.zeros_like(p) for p in params]"
-    call = f"{name}(params, {rule.values})"
+    call = f"{name}({'given' if named else 'params'}, {rule.values})"
+    if named:
+        call = f"given = dict(enumerate(params)); {call}; params = list(given.values())"
     setup = HIDDEN
     driver = LOOP.format(velocities=velocities, call=call, kept="velocities")
     observed = {key: f"check({number})" for number, key in enumerate([*OBSERVED, *(["the velocities"] * momentum)])}
     checks = ", ".join([*OBSERVED.values(), *(["velocities"] * momentum)])
     inside = "\n".join([f"    {line}" for line in driver.strip().splitlines()])
-    setup += f"\ndef check(number):\n{inside}\n    return [{checks}][number]\n"
+    setup += CHECK.format(lines=inside, checks=checks)
     wrong = mistakes(rule, clear)
     if skip:
         wrong.append(Edit("none-not-skipped", "if p.grad is None:", "if False:", "A parameter without a gradient is "
@@ -207,10 +225,8 @@ def training(rng: Rng) -> WriteCode:
     if history:
         told += " Return a list of the losses as numbers, each from before its update."
     call = f"train(params, loss_of, xs, {rule.values})"
-    setup = HIDDEN + (
-        f"\n\ndef check(number):\n    params = problem()\n    before = list(params)\n    returned = {call}\n"
-        f"    return [{', '.join([*OBSERVED.values(), 'returned'])}][number]\n"
-    )
+    lines_of_run = f"    params = problem()\n    before = list(params)\n    returned = {call}"
+    setup = HIDDEN + CHECK.format(lines=lines_of_run, checks=", ".join([*OBSERVED.values(), "returned"]))
     observed = {key: f"check({number})" for number, key in enumerate([*OBSERVED, *(["the losses"] * history)])}
     wrong = mistakes(rule, clear, loops=True)
     if history:
@@ -259,13 +275,7 @@ def puzzle(
     )
 
 
-@drill(
-    after=["autograd.no-grad", "training.zero-grad"],
-    levels=3,
-    lesson="The training loop",
-    arena="0.3",
-    structures=(8, 28, 21),
-)
+@drill(after=["autograd.no-grad", "training.zero-grad"], levels=3, lesson="The training loop", structures=(24, 38, 21))
 def manual_step(rng: Rng) -> WriteCode:
     """Weights updated by hand."""
     return training(rng) if rng.level == COMPOSED else step(rng)

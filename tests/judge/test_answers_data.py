@@ -100,7 +100,9 @@ def padded(catalog: Catalog) -> WriteCode:
             isinstance(it, WriteCode)
             and "`0`" in it.prompt
             and "label" not in it.prompt
-            and "Return a tuple" in it.prompt
+            and "Return a tuple (tokens, mask)" in it.prompt
+            and "after its tokens" in " ".join(it.prompt.split())
+            and "True where a token is real" in it.prompt
         ):
             return it
     raise LookupError

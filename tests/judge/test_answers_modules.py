@@ -1,6 +1,7 @@
 """Answers to the drills on modules as people type them, right and wrong, and what the judge says of them."""
 
 import re
+from collections.abc import Callable, Iterable, Mapping
 from textwrap import dedent, indent
 
 import pytest
@@ -11,6 +12,8 @@ from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle, WriteCode, WriteExpression
 
 RAISED, VALUE, SHAPE, SLIP = Status.RAISED, Status.WRONG_VALUE, Status.WRONG_SHAPE, Status.UNPARSABLE
+
+Check = Callable[[Puzzle, Iterable[str], Mapping[str, str | None]], None]
 
 
 def found(catalog: Catalog, drill: str, level: int, *holds: str) -> Puzzle:
@@ -98,7 +101,7 @@ PREDICTIONS = [
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), PREDICTIONS)
 def test_predictions(
-    judge: Judge,
+    check: Check,
     catalog: Catalog,
     drill: str,
     level: int,
@@ -106,14 +109,7 @@ def test_predictions(
     right: list[str],
     wrong: dict[str, str | None],
 ) -> None:
-    it = found(catalog, drill, level, *holds)
-    for answer in right:
-        verdict = judge.grade(it, answer)
-        assert verdict.correct, (it.face.code, answer, verdict.feedback)
-    for answer, turn in wrong.items():
-        verdict = judge.grade(it, answer)
-        assert not verdict.correct, (it.face.code, answer)
-        assert verdict.wrong_turn == turn, (it.face.code, answer, verdict.feedback)
+    check(found(catalog, drill, level, *holds), right, wrong)
 
 
 # --- modules.linear

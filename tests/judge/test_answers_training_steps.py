@@ -4,7 +4,7 @@ import pytest
 from tensordrill.drills.training_adam import Adam
 from tensordrill.drills.training_adam import Steps as AdamSteps
 from tensordrill.drills.training_losses import Rows, reduced
-from tensordrill.drills.training_steps import Sgd, Steps, predicted
+from tensordrill.drills.training_sgd import Sgd, Steps, predicted
 
 from tensordrill.authoring import PredictValue, Wrong
 from tensordrill.domain import Status
