@@ -182,7 +182,7 @@ def told_of(it: Padding, level: int) -> str:
     return f"{gets}\n\n{parts}\n\n{warning}" if level < COMPOSED else f"{gets}\n\n{parts}"
 
 
-@drill(after=["data.batch-shapes"], levels=3, lesson="DataLoaders", structures=(20, 28, 120))
+@drill(after=["data.batch-shapes"], levels=3, lesson="DataLoaders", arena="1.1", structures=(20, 28, 120))
 def collate_pad(rng: Rng) -> WriteCode:
     """A collate function that pads, and the mask."""
     it = drawn(rng)

@@ -372,7 +372,7 @@ TASKS: Sequence[Sequence[Callable[[Parts, int], Task]]] = (
 )
 
 
-@drill(after=["einsum.matmul"], levels=3, structures=(11, 14, 20))
+@drill(after=["einsum.matmul"], levels=3, lesson="Porting from NumPy", arena="0.1", structures=(11, 14, 20))
 def svd(rng: Rng) -> WriteExpression:
     """The singular value decomposition."""
     full = rng.level == COMPOSED and rng.chance()

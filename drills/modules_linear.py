@@ -262,7 +262,7 @@ def gated(rng: Rng) -> WriteExpression:
 SCENES = ((plain,), (from_layer, two_layers, some_outputs, transposed_layer), (*MERGED, low_rank, gated))
 
 
-@drill(after=["shapes.matmul"], levels=3, lesson="Modules", structures=(28, 20, 40))
+@drill(after=["shapes.matmul"], levels=3, lesson="Modules", arena="0.2", structures=(28, 20, 40))
 def linear(rng: Rng) -> WriteExpression:
     """A linear layer by hand."""
     return rng.pick(SCENES[rng.level - 1])(rng)

@@ -275,7 +275,13 @@ def puzzle(
     )
 
 
-@drill(after=["autograd.no-grad", "training.zero-grad"], levels=3, lesson="The training loop", structures=(24, 38, 21))
+@drill(
+    after=["autograd.no-grad", "training.zero-grad"],
+    levels=3,
+    lesson="The training loop",
+    arena="0.3",
+    structures=(24, 38, 21),
+)
 def manual_step(rng: Rng) -> WriteCode:
     """Weights updated by hand."""
     return training(rng) if rng.level == COMPOSED else step(rng)

@@ -146,7 +146,7 @@ def cleared_last(descent: Descent, name: str) -> bool:
     return CLEAR in touching and ADD not in touching[touching.index(CLEAR) :]
 
 
-@drill(after=["autograd.accumulate"], levels=3, lesson="The training loop", structures=(20, 180, 32))
+@drill(after=["autograd.accumulate"], levels=3, lesson="The training loop", arena="0.2", structures=(20, 180, 32))
 def zero_grad(rng: Rng) -> PredictValue:
     """Weights whose gradients nobody cleared."""
     descent, lines = (two_weights if rng.level == COMPOSED else one_weight)(rng)

@@ -140,7 +140,7 @@ def two_halves(rng: Rng, extras: Sequence[str]) -> OrderLines:
     return loop(rng, task, lines, told + "nothing else.", wrong)
 
 
-@drill(levels=3, lesson="The training loop", structures=(8, 25, 40))
+@drill(levels=3, lesson="The training loop", arena="0.2", structures=(8, 25, 40))
 def loop_order(rng: Rng) -> OrderLines:
     """The lines of a training step, in order."""
     if rng.level == 1:
