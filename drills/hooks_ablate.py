@@ -41,8 +41,8 @@ class Part:
         return ", ".join([":"] * place + [index])
 
 
-Z = Part("attn.hook_z", ("batch", "seq", "n_heads", "d_head"), "n_heads", "head", "the output of head")
-V = Part("attn.hook_v", Z.axes, "n_heads", "head", "the values `v` of head")
+Z = Part("attn.hook_z", ("batch", "seq", "n_heads", "d_head"), "n_heads", "head", "the `z` of head")
+V = Part("attn.hook_v", Z.axes, "n_heads", "head", "the `v` of head")
 PATTERN = Part(
     "attn.hook_pattern", ("batch", "n_heads", "query", "key"), "n_heads", "head", "the attention pattern of head"
 )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
-from tensordrill.building.hooking import BUILT, edit, hooked, on_model
+from tensordrill.building.hooking import ARGUMENTS, BUILT, edit, hooked, on_model
 
 ATTEMPT = """
 def attempt(run):
@@ -11,6 +11,12 @@ def attempt(run):
         return run()
     except Exception as error:
         return type(error).__name__
+def raises(run):
+    try:
+        run()
+    except Exception:
+        return True
+    return False
 def turn(module, inputs, output):
     return output.flip(1)
 def turn_input(module, inputs):
@@ -58,17 +64,18 @@ def lasting(
     body: str,
     call: str,
     failing: str,
+    tried: str = "attempt",
     wrong: Sequence[Edit | Wrong],
     hints: Sequence[str],
     setup: str = "",
     before: dict[str, str] | None = None,
 ) -> WriteCode:
-    """`call` is a run that goes well, `failing` one that raises."""
+    """`call` is a run that goes well, `failing` one that raises; `tried` says which error, or (`raises`) only that."""
     return on_model(
         asked=[BUILT, *asked],
         signature=signature,
         body=body,
-        observe={"the result": call, "a run that fails": f"attempt(lambda: {failing})"} | (before or {}),
+        observe={"the result": call, "a run that fails": f"{tried}(lambda: {failing})"} | (before or {}),
         wrong=wrong,
         setup=ATTEMPT + setup,
         hints=hints,
@@ -136,9 +143,9 @@ def one_hook(rng: Rng) -> WriteCode:
 
 # How several hooks are given: in words, the argument, the loop over it, the module, and one for the hidden runs.
 SEVERAL = (
-    ("each hook in the list of pairs `(module, hook)` `hooks`, on its module", "module, hook in hooks", "module",
+    ("each hook in `hooks`, a list of pairs `(module, hook)`, on its module", "module, hook in hooks", "module",
      "[(model.blocks[1].mlp, turn), (model.embed, turn), (model.blocks[1].mlp, turn)]"),
-    ('each hook in the list of pairs `(name, hook)` `hooks`, on the module of that name, such as `"blocks.0.attn"`',
+    ('each hook in `hooks`, a list of pairs `(name, hook)`, on the module of that name, such as `"blocks.0.attn"`',
      "name, hook in hooks", "model.get_submodule(name)",
      '[("blocks.1.mlp", turn), ("blocks.0.attn", turn), ("blocks.1.mlp", turn)]'),
     ('each hook in the dict `hooks`, on the module whose name is its key, such as `"blocks.0.attn"`',
@@ -223,6 +230,7 @@ finally:
         body=body,
         call=f"run_with_hooks(model, tokens, {hooks})",
         failing=f"run_with_hooks(model, tokens, {bad})",
+        tried="raises",  # a module that is not there is another error for each way to look it up
         before={"a run on bad tokens": f"attempt(lambda: run_with_hooks(model, tokens + d_vocab, {hooks}))"},
         wrong=[
             Wrong(
@@ -248,13 +256,41 @@ finally:
     )
 
 
+# Which modules ran, by name: a way to stop is as good as another.
+RAN = """
+ran = []
+for name, module in model.named_modules():
+    module.register_forward_hook(lambda module, inputs, output, name=name: ran.append(name))
+def ran_in(run):
+    ran.clear()
+    attempt(run)
+    return sorted(set(ran))
+"""
+LATE_STOP = """\
+class Stop(Exception):
+    pass
+kept = []
+def hook(module, inputs, output):
+    kept.append({kept})
+def stop(module, inputs):
+    raise Stop
+handles = [{site}.register_forward_hook(hook), model.unembed.register_forward_pre_hook(stop)]
+try:
+    model(tokens)
+except Stop:
+    return kept[0]
+finally:
+    for handle in handles:
+        handle.remove()"""
+
+
 def stopped(rng: Rng) -> WriteCode:
     """The run is cut short by an exception of the hook's own."""
     given, site, told, cases = rng.pick(
         [
             ("layer", "model.blocks[layer]", "block `layer`", "0, 2"),
-            ("module", "module", "`module`, one of the model's modules,", "model.blocks[1].attn, model.embed"),
-            ("name", "model.get_submodule(name)", 'the module with the name `name`, such as `"blocks.0.attn"`,',
+            ("module", "module", "that module", "model.blocks[1].attn, model.embed"),
+            ("name", "model.get_submodule(name)", "that module",
              '"blocks.1.mlp", "blocks.0"'),
         ]
     )  # fmt: skip
@@ -279,16 +315,19 @@ finally:
     plain = hooked(site, f"kept.append({kept})", "model(tokens)")
     return lasting(
         [
-            (f"Return {part.format(told)} in a run of `model(tokens)`, and stop the run there: no layer after it "
-            f"may run. {CLEAN_UP.format('the run')}")
+            *([ARGUMENTS[given].format("blocks.0.attn")] if given in ARGUMENTS else []),
+            (f"Run `model(tokens)` up to {told}, and stop the run there: no layer after it may run. Return "
+            f"{part.format('it')}. {CLEAN_UP.format('the run')}"),
         ],
         signature=f"def run_up_to(model, {given}, tokens):",
         body=body,
-        setup="calls = []\nmodel.unembed.register_forward_hook(lambda module, inputs, output: calls.append(1))\n",
-        before={"how often the model ran to its end": "len(calls)"},
+        setup=RAN,
+        before={"the layers that ran": f"[ran_in(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]"},
         call=f"[attempt(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]",
         failing=f"run_up_to(model, [{cases}][0], tokens.double())",
         wrong=[
+            Wrong("stopped-at-the-end", LATE_STOP.format(site=site, kept=kept),
+                  "The layers between it and the end of the model ran too: stop in its own hook."),
             Wrong("ran-to-the-end", f"kept = []\n{plain}\nreturn kept[0]", "The layers after it ran too."),
             edit("hook-left", "handle.remove()", "pass", BECAUSE["never-removed"]),
             edit("every-error-caught", "except Stop", "except Exception",

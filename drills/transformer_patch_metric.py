@@ -193,14 +193,18 @@ def from_logits(rng: Rng) -> WriteExpression:
     else:
         known = (
             (
-                "`runs`, stored {}, holds the logits of several runs: `runs[0]` is corrupted, `runs[1]` clean, the others "
-                "are patched."
+                "`runs`, stored {}, holds the logits of several runs: `runs[0]` is corrupted, `runs[1]` is clean, and "
+                "the others are patched."
             ),
             " Return that of all runs, the known ones too, with the runs first.",
         )
         names = {"p": f"(d := torch.stack([{measured} for x in runs]))", "c": "d[1]", "x": "d[0]"}
         tensors = [Tensor("runs", ("run", *logits.axes))]
-        scale_told = scale_told.replace("where `patched` is", "for a run that is").replace("`", "")
+        scale_told = (
+            scale_told.replace("where `patched` is", "for a run that is")
+            .replace("where it is", "for one that is")
+            .replace("`", "")
+        )
     right, axes = scale.format(**names), told_axes(tensors[0].axes)
     wrong: list[Edit | Wrong] = [
         Wrong("runs-swapped", swapped.format(**names), SWAPPED),

@@ -44,6 +44,13 @@ GUIDE = (
     "place of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
 )
 MLP = "`mlp` is `nn.Sequential(nn.Linear(d_model, d_mlp), nn.ReLU(inplace=True), nn.Linear(d_mlp, d_model))`."
+# What an argument is that says which module; such a module is told as `that module`.
+ARGUMENTS = {
+    "module": "`module` is one of the model's modules, and returns a tensor of shape `(batch, seq, …)`.",
+    "name": "`name` is the name of one of the model's modules, such as `{}`, which returns a tensor of shape `(batch, "
+    "seq, …)`.",
+    "block": "`block` is one of the model's blocks.",
+}
 BUILT = "`model` is a `Transformer` (its `__init__` is not shown)."
 LEAVE = "Leave `model` as you found it."
 BECAUSE = {
