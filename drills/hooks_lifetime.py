@@ -80,6 +80,7 @@ def lasting(
         setup=ATTEMPT + setup,
         hints=hints,
         why=WHY,
+        hooks_only=True,
     )
 
 

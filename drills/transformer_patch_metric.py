@@ -66,6 +66,7 @@ def scaled(rng: Rng) -> WriteExpression:
         f"runs. {stored}{others}.\n\nReturn the metric of the patch, {each}. {told} In between it is linear."
         f"{MEANS_FIRST if averaged else ''}",
         tensors=[tensor("patched", axes), tensor("clean", known), tensor("corrupted", known)],
+        setup="clean = corrupted + 1 + clean.abs()",  # runs that are alike have no metric
         reference_expression=right,
         hints=[
             "Which run is to give 0? Subtract its difference from both.",
@@ -205,6 +206,8 @@ def from_logits(rng: Rng) -> WriteExpression:
             .replace("where it is", "for one that is")
             .replace("`", "")
         )
+    # Whole numbers may give two runs one metric, and large ones a probability of 0: there is nothing to divide by.
+    floats = "\n".join([f"{it.name} = torch.randn({it.name}.shape)" for it in tensors])
     right, axes = scale.format(**names), told_axes(tensors[0].axes)
     wrong: list[Edit | Wrong] = [
         Wrong("runs-swapped", swapped.format(**names), SWAPPED),
@@ -229,7 +232,7 @@ def from_logits(rng: Rng) -> WriteExpression:
             *([tensor("last", "batch", "index:pos")] if last else []),
         ],
         sizes={"run": 4} if len(tensors) == 1 else {},
-        setup=SETUP + LAST_SETUP * last,
+        setup=f"{SETUP}{LAST_SETUP * last}{floats}\n",
         reference_expression=right,
         hints=[
             "First the metric of one run. Then: which run is to give 0, and which 1?",

@@ -187,7 +187,7 @@ CACHES = (
 READINGS = (
     ("the logits", "{x}", ""),
     ("the probabilities of the next token", "{x}.softmax(-1)", ""),
-    ("the most likely next token", "{x}.argmax(-1)", ""),
+    ("the ids of all tokens, from the likeliest next one to the least likely", "{x}.argsort(-1, descending=True)", ""),
     ("the log-probabilities of the next token", "{x}.log_softmax(-1)", ""),
     ("the logit of token 3 minus that of token 5", "({x})[..., 3] - ({x})[..., 5]", ""),
     ("the probability of token 2", "({x}).softmax(-1)[..., 2]", ""),

@@ -103,7 +103,7 @@ def made(rng: Rng) -> tuple[list[Choice], list[str]]:
     return choices, lines
 
 
-@drill(after=["modules.linear"], levels=3, lesson="Modules", structures=(4, 40, 140))
+@drill(after=["modules.linear"], levels=3, lesson="Modules", structures=(14, 40, 140))
 def sae(rng: Rng) -> WriteCode:
     """A sparse autoencoder: encode, decode, loss."""
     choices, lines = made(rng)
@@ -159,7 +159,8 @@ def sae(rng: Rng) -> WriteCode:
     ]
     in_words = (
         f"{entry.words} The encoder multiplies by `W_enc` and adds `b_enc`. {activation.words} "
-        f"The decoder maps them back with `W_dec`, and `b_dec` is added: that is `x_hat`.\n\nThe loss is the error plus `l1` times the sparsity. The error is "
+        f"The decoder maps them back with `W_dec`, and `b_dec` is added: that is "
+        f"`x_hat`.\n\nThe loss is the error plus `l1` times the sparsity. The error is "
         f"{reconstruction.words}. The sparsity is {sparsity.words}."
     )
     several = (

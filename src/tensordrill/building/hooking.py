@@ -12,6 +12,7 @@ for module in model.modules():
     module.register_forward_hook(lambda module, inputs, output: None)
 tokens = torch.randint(d_vocab, (batch, seq))
 """
+MODES = {"the modes": "[[m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]]"}
 AFTERWARDS = {
     "the model afterwards": "model(tokens)",
     "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
@@ -108,8 +109,12 @@ def on_model(
     block: Layer = BLOCK,
     show: Sequence[Layer] | None = None,
     setup: str = "",
+    hooks_only: bool = False,
 ) -> WriteCode:
-    """The puzzle. `show` are the classes that the learner sees, without their `__init__`."""
+    """The puzzle. `show` are the classes that the learner sees, without their `__init__`.
+
+    The model afterwards is looked at as a whole, or for its hooks and what it gives alone.
+    """
     layers = transformer(block)
     return WriteCode(
         prompt="\n\n".join(asked),
@@ -119,7 +124,7 @@ def on_model(
         sizes=SIZES,
         setup=f"{whole(layers)}\n{MODEL}{setup}",
         shown_setup="\n" + shown(layers[1:] if show is None else show),
-        observe={**observe, **AFTERWARDS},
+        observe={**observe, **AFTERWARDS, **({} if hooks_only else MODES)},
         wrong=wrong,
         hints=hints,
         why=why,
