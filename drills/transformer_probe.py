@@ -1,7 +1,7 @@
 """Probes: directions of class means, and the logits of linear probes."""
 
 from tensordrill.authoring import Rng, Tensor, WriteExpression, Wrong, drill, tensor
-from tensordrill.building.axes import told_axes
+from tensordrill.building.contraction import axes_of
 
 COMPOSED = 3  # level
 
@@ -48,7 +48,7 @@ def direction(rng: Rng) -> WriteExpression:
     place = " at the last position" if positions else ""
     each = " Each layer has its own." if layered else ""
     return WriteExpression(
-        prompt=f"`acts` is stored {told_axes(axes)}; `labels`, stored (example), holds {labels}.\n\nReturn the "
+        prompt=f"`acts` is stored {axes_of(axes)}; `labels`, stored (example), holds {labels}.\n\nReturn the "
         f"direction from the mean of {words[1]} to that of {words[0]}{place}, scaled to length 1.{each} Both "
         "classes have examples.",
         tensors=[Tensor("acts", tuple(axes)), tensor("labels", "example", "index:classes" if as_ints else "mask")],
@@ -106,8 +106,8 @@ def probe_logits(rng: Rng) -> WriteExpression:
     if kind == "direction":
         wrong.append(Wrong("not-scaled", score, "The difference was to be divided by the length of the gradient."))
     return WriteExpression(
-        prompt=f"A linear probe has two logits. Its weight `W` is stored {told_axes(weight.split())}, its bias `b` "
-        f"(out), with out = 2; the activations `acts` are stored {told_axes(axes.split())}.\n\n{told}",
+        prompt=f"A linear probe has two logits. Its weight `W` is stored {axes_of(weight.split())}, its bias `b` "
+        f"(out), with out = 2; the activations `acts` are stored {axes_of(axes.split())}.\n\n{told}",
         tensors=[tensor("acts", axes), tensor("W", weight), tensor("b", "out")],
         sizes={"out": 2},
         reference_expression=right,
