@@ -58,12 +58,12 @@ def replacing(
 ) -> WriteCode:
     """`call` are the logits; where blocks return tuples, what else they hand on is looked at too."""
     rest = {"the other item of each block": f"handed_on(lambda: {call})"} if tuples else {}
-    value = {"the value afterwards": "value"} if "value" in call else {}
+    value = {"`value` afterwards": "value"} if "value" in call else {}
     return on_model(
         asked=[BUILT, *asked, LEAVE],
         signature=signature,
         body=body,
-        observe={"the logits": call} | rest | value,
+        observe={"the result": call} | rest | value,
         wrong=wrong,
         block=TUPLE_BLOCK if tuples else BLOCK,
         setup=(HANDED_ON if tuples else "") + ("value = torch.randn(batch, seq, d_model)\n" if value else ""),

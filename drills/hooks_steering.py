@@ -53,8 +53,8 @@ def steering(
         signature=signature,
         body=body,
         observe={
-            "the logits of two runs": f"[{call} for prompt in (tokens, (tokens + 1) % d_vocab)]",
-            f"the {kept} afterwards": kept,
+            "the pair of results": f"[{call} for prompt in (tokens, (tokens + 1) % d_vocab)]",
+            f"`{kept}` afterwards": kept,
         },
         wrong=wrong,
         setup=setup,

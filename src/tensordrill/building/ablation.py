@@ -135,7 +135,7 @@ def ablating(
         ],
         signature=signature,
         body=body,
-        observe={"the logits": logits} | ({"the reference": "reference"} if stand.over else {}),
+        observe={"the result": logits} | ({"`reference` afterwards": "reference"} if stand.over else {}),
         wrong=wrong,
         show=[ATTENTION, BLOCK] if layer is ATTENTION else [BLOCK],
         setup=OUTPUTS + REFERENCE.format(path=part.site.replace("[1]", ".1")) if stand.over else "",

@@ -12,10 +12,12 @@ for module in model.modules():
     module.register_forward_hook(lambda module, inputs, output: None)
 tokens = torch.randint(d_vocab, (batch, seq))
 """
-MODES = {"the modes": "[[m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]]"}
+MODES = {
+    "the mode of each module": "[[m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]]"
+}
 AFTERWARDS = {
     "the model afterwards": "model(tokens)",
-    "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
+    "the number of hooks on each module": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
 }
 # What that module of each block returns in a run; of a tuple, the first item.
 OUTPUTS = """
