@@ -228,7 +228,9 @@ finally:
         signature=f"def run_up_to(model, {given}, tokens):",
         body=body,
         setup=RAN,
-        before={"the list of layers that ran": f"[ran_in(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]"},
+        before={
+            "the list of layers that ran": f"[ran_in(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]"
+        },
         call=f"[attempt(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]",
         failing=f"run_up_to(model, [{cases}][0], tokens.double())",
         wrong=[

@@ -177,7 +177,8 @@ def sae(rng: Rng) -> WriteCode:
         tensors=[tensor(name, axes, "positive" if name == "theta" else "any") for name, axes in shapes.items()],
         sizes={"n_latents": 7},  # more than the 2 of top-k
         observe={
-            f"the tensor `{name}`": f"sae(x, W_enc, b_enc, W_dec, b_dec, 0.3{theta})[{i}]" for i, name in enumerate(parts)
+            f"the tensor `{name}`": f"sae(x, W_enc, b_enc, W_dec, b_dec, 0.3{theta})[{i}]"
+            for i, name in enumerate(parts)
         } | {"`x` afterwards": "x", "the list of weights afterwards": "[W_enc, b_enc, W_dec, b_dec]"},
         wrong=wrong,
         hints=[

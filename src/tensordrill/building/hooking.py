@@ -17,7 +17,8 @@ MODES = {
 }
 AFTERWARDS = {
     "the model afterwards": "model(tokens)",
-    "the number of hooks on each module": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
+    "the number of hooks on each module": "[len(m._forward_hooks) + len(m._forward_pre_hooks) "
+    "for m in model.modules()]",
 }
 # What that module of each block returns in a run; of a tuple, the first item.
 OUTPUTS = """
