@@ -250,7 +250,8 @@ handles = [model.blocks[i]{name}.register_forward_hook(hook_for(i)) for {loop}]
     return replacing(
         [
             *([FIRST_ITEM] if tuples else []),
-            f"Return the logits of one run of `model(tokens)` in which, {told}, {item} is replaced by {by}. {REPLACED}",
+            f"Return the logits of one run of `model(tokens)` in which, {told}, {item} is replaced by {by}. "
+            f"{'The other items stay. ' * tuples}{REPLACED}",
         ],
         f"def run(model, {argument}, tokens):",
         body,
