@@ -247,11 +247,11 @@ handles = [model.blocks[i]{name}.register_forward_hook(hook_for(i)) for {loop}]
     if tuples:
         wrong.append(edit("bare-tensor", f"return {new}{rest}", f"return {new}"))
         wrong.append(edit("others-lost", f"return {new}{rest}", f"return {new}, None", OTHERS_LOST))
-    stay = " The other items stay." if tuples else ""
+    what = f"{item} is replaced by {by}{'. The other items stay' if tuples else ''}"
     return replacing(
         [
             *([FIRST_ITEM] if tuples else []),
-            f"Return the logits of one run of `model(tokens)` in which, {told}, {item} is replaced by {by}.{stay} {REPLACED}",
+            f"Return the logits of one run of `model(tokens)` in which, {told}, {what}. {REPLACED}",
         ],
         f"def run(model, {argument}, tokens):",
         body,
