@@ -1,6 +1,6 @@
 """Answers to the hooks drills (for hooks.patch see the file beside), written from what the prompts say."""
 
-import re
+from collections.abc import Callable
 from textwrap import dedent
 
 import pytest
@@ -10,16 +10,7 @@ from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle
 
 Asked = tuple[str, int, str]
-
-
-def found(catalog: Catalog, asked: Asked) -> Puzzle:
-    """The first puzzle of that drill and level whose prompt says that."""
-    drill, level, told = asked
-    for seed in range(800):
-        it = catalog[drill].puzzle(seed, level)
-        if re.search(told, " ".join(it.face.prompt.split())):
-            return it
-    raise AssertionError(asked)
+First = Callable[[str, int, str], Puzzle]
 
 
 ATTN = ("hooks.capture", 1, "return what `model.blocks.1..attn` returns[.]")
@@ -324,9 +315,9 @@ CORPUS: dict[Asked, dict[str, str | None]] = {
     ("asked", "answer", "turn"),
     [(asked, answer, turn) for asked, answers in CORPUS.items() for answer, turn in answers.items()],
 )
-def test_answers(judge: Judge, catalog: Catalog, asked: Asked, answer: str, turn: str | None) -> None:
+def test_answers(judge: Judge, asked_for: First, asked: Asked, answer: str, turn: str | None) -> None:
     """`turn` is empty for a right answer, None for a wrong one that has no name."""
-    verdict = judge.grade(found(catalog, asked), dedent(answer))
+    verdict = judge.grade(asked_for(*asked), dedent(answer))
     assert verdict.correct == (turn == ""), verdict.feedback
     assert turn is None or (verdict.wrong_turn or "") == turn, verdict.feedback
 

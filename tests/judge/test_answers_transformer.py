@@ -2,26 +2,16 @@
 
 import re
 from ast import literal_eval
+from collections.abc import Callable
 from textwrap import dedent
 
 import pytest
 
-from tensordrill.catalog import Catalog
 from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle
 
 Asked = tuple[str, int, str]
-Answer = tuple[str, str | None]  # the wrong turn is empty for a right answer, None for a wrong one that has no name
-
-
-def found(catalog: Catalog, asked: Asked) -> Puzzle:
-    """The first puzzle of that drill and level whose prompt says that."""
-    drill, level, told = asked
-    for seed in range(800):
-        it = catalog[drill].puzzle(seed, level)
-        if re.search(told, " ".join(it.face.prompt.split())):
-            return it
-    raise AssertionError(asked)
+First = Callable[[str, int, str], Puzzle]
 
 
 SCORES: dict[str, str | None] = {
@@ -261,9 +251,9 @@ TENSORS: dict[Asked, dict[str, str | None]] = {
     ("asked", "answer", "turn"),
     [(asked, answer, turn) for asked, answers in (EINSUMS | TENSORS).items() for answer, turn in answers.items()],
 )
-def test_answers(judge: Judge, catalog: Catalog, asked: Asked, answer: str, turn: str | None) -> None:
+def test_answers(judge: Judge, asked_for: First, asked: Asked, answer: str, turn: str | None) -> None:
     """`turn` is empty for a right answer, None for a wrong one that has no name."""
-    puzzle = found(catalog, asked)
+    puzzle = asked_for(*asked)
     name = puzzle.face.tensors[0].name if puzzle.face.tensors else ""
     verdict = judge.grade(puzzle, dedent(re.sub(r"\bX\b", name, answer)))
     assert verdict.correct == (turn == ""), verdict.feedback
@@ -287,9 +277,9 @@ STREAMS = [
 
 
 @pytest.mark.parametrize(("form", "turn"), STREAMS)
-def test_streams(judge: Judge, catalog: Catalog, form: str, turn: str | None) -> None:
+def test_streams(judge: Judge, asked_for: First, form: str, turn: str | None) -> None:
     """The stream after the last layer, added up by hand from the program that is shown."""
-    puzzle = found(catalog, ("transformer.residual", 1, r"What is `resid_post\[1\]`"))
+    puzzle = asked_for("transformer.residual", 1, r"What is `resid_post\[1\]`")
     lists = re.findall(r"torch\.tensor\((.*)\)", puzzle.face.code or "")
     embed, attn, mlp = (literal_eval(it) for it in lists)
     rows = [embed, *attn, *mlp]
