@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
 from tensordrill.building.hooking import (
+    ARGUMENTS,
     BECAUSE,
     BUILT,
     GUIDE,
@@ -21,9 +22,14 @@ from tensordrill.building.transformer import IN_PLACE_BLOCK
 SECOND = 2  # level
 IN_BLOCK = ("attn", "mlp", "mlp[0]")  # outputs that the next line of the model, or the ReLU, overwrites
 DETACHED = "It is detached from the graph, and as the layer returned it: nothing later in the run may change it."
+EACH_DETACHED = DETACHED.replace("It is", "Each is").replace("and as", "and stays as")
 COPY = "output.detach().clone()"
 UNCHANGED = "It is detached from the graph, and nothing later in the run may change it."
 NEEDS = """
+captured = []
+def kept_once(it):
+    captured[:] = [it]
+    return it
 def needs(got):
     got = got.values() if isinstance(got, dict) else got
     return got.requires_grad if isinstance(got, torch.Tensor) else [needs(it) for it in got]
@@ -55,11 +61,12 @@ INPUT_STORED = edit(
 def capturing(
     asked: Sequence[str], signature: str, body: str, call: str, wrong: Sequence[Edit | Wrong], setup: str = ""
 ) -> WriteCode:
+    second = "[1]" if "return logits, " in body else ""  # the logits may have a graph
     return on_model(
         asked=[f"{BUILT} {MLP}", *asked, LEAVE],
         signature=signature,
         body=body,
-        observe={"what is captured": call, "whether it needs gradients": f"needs({call}{'[1]' * ('logits' in body)})"},
+        observe={"what is captured": f"kept_once({call})", "whether it needs gradients": f"needs(captured[0]{second})"},
         wrong=wrong,
         block=IN_PLACE_BLOCK,
         setup=NEEDS + setup,
@@ -81,7 +88,7 @@ def stored(site: str, runs: str, result: str, copy: str = COPY) -> str:
 
 PARTS = (
     ("what {} returns", "kept[0]"),
-    ("the logits and, as the second of a pair, what {} returns", "logits, kept[0]"),
+    ("a tuple: the logits, and what {} returns", "logits, kept[0]"),
     ("what {} returns at the last position, of shape `(batch, {axis})`", "kept[0][:, -1]"),
     ("the mean over the batch of what {} returns, of shape `(seq, {axis})`", "kept[0].mean(0)"),
     ("what {} returns at position 0, of shape `(batch, {axis})`", "kept[0][:, 0]"),
@@ -94,12 +101,13 @@ def captured_once(rng: Rng) -> WriteCode:
     index = rng.integer(0, 2)
     site = rng.pick(["model.embed", *(f"model.blocks[{index}].{name}" for name in IN_BLOCK)])
     told, result = rng.pick(PARTS)
+    kept = DETACHED.replace("It is", "The latter is") if "tuple" in told else DETACHED
     told = told.format(f"`{site}`", axis="d_mlp" if site.endswith("[0]") else "d_model")
     wrong = [*copy_mistakes(), HOOK_LEFT]
     if site != "model.embed":
         wrong += [INPUT_STORED, edit("wrong-layer", f"blocks[{index}]", f"blocks[{(index + 1) % 3}]")]
     return capturing(
-        [f"Run `model(tokens)` and return {told}. {DETACHED}", GUIDE],
+        [f"Run `model(tokens)` and return {told}. {kept}", GUIDE],
         "def capture(model, tokens):",
         stored(site, "logits = model(tokens)" if "logits" in result else "model(tokens)", result),
         "capture(model, tokens)",
@@ -112,9 +120,9 @@ def captured_of(rng: Rng) -> WriteCode:
     name = rng.pick(IN_BLOCK)
     given, site, told, cases = rng.pick(
         [
-            ("module", "module", "`module`, one of the model's modules,",
+            ("module", "module", "that module",
              "model.embed, model.blocks[1].attn, model.blocks[2].mlp[0]"),
-            ("name", "model.get_submodule(name)", 'the module with the name `name`, such as `"blocks.0.attn"`,',
+            ("name", "model.get_submodule(name)", "that module",
              '"embed", "blocks.1.mlp", "blocks.2.mlp.0"'),
             ("layer", f"model.blocks[layer].{name}", f"`{name}` of block `layer`", "0, 1, 2"),
         ]
@@ -133,7 +141,10 @@ def captured_of(rng: Rng) -> WriteCode:
     if given == "layer":
         wrong += [INPUT_STORED, edit("wrong-layer", "blocks[layer]", "blocks[layer - 1]")]
     return capturing(
-        [f"Run `model(tokens)` and return {told_result.format(told)}. {DETACHED}"],
+        [
+            *([ARGUMENTS[given].format("blocks.0.attn")] if given in ARGUMENTS else []),
+            f"Run `model(tokens)` and return {told_result.format(told)}. {DETACHED}",
+        ],
         f"def capture(model, {given}, tokens{extra}):",
         stored(site, "model(tokens)", result),
         call,
@@ -146,10 +157,10 @@ def captured_all(rng: Rng) -> WriteCode:
     name = rng.pick(IN_BLOCK)
     told, result = rng.pick(
         [
-            ("a list of what the `{}` of the blocks return, first block first", "kept"),
-            ("one tensor: what the `{}` of the blocks return, stacked along a new first axis", "torch.stack(kept)"),
+            ("a list of what each block's `{}` returns, first block first", "kept"),
+            ("one tensor: what each block's `{}` returns, stacked along a new first axis", "torch.stack(kept)"),
             ("a dict: under `i` what the `{}` of `model.blocks[i]` returns", "dict(enumerate(kept))"),
-            ("a list of what the `{}` of the blocks return at the last position, first block first",
+            ("a list of what each block's `{}` returns at the last position, first block first",
              "[it[:, -1] for it in kept]"),
         ]
     )  # fmt: skip
@@ -162,7 +173,7 @@ def captured_all(rng: Rng) -> WriteCode:
         f"{HANDLES.replace('return model', 'model')}\nreturn {result}"
     )
     return capturing(
-        [f"Run `model(tokens)` once and return {told.format(name)}. {DETACHED.replace('the layer', 'each')}"],
+        [f"Run `model(tokens)` once and return {told.format(name)}. {EACH_DETACHED}"],
         "def capture(model, tokens):",
         body,
         "capture(model, tokens)",
@@ -222,9 +233,10 @@ def captured_runs(rng: Rng) -> WriteCode:
         ]
     )  # fmt: skip
     site = f"model.blocks[layer].{name}"
+    told = told.format(f"`{site}`")
     body = stored(site, "for tokens in prompts:\n        model(tokens)", result)
     return capturing(
-        [f"Run the model on each of `prompts`. {told.format(f'`{site}`')} {DETACHED}"],
+        [f"Run the model on each of `prompts`, a list of tokens of shape `(batch, seq)`. {told} {DETACHED}"],
         "def capture(model, layer, prompts):",
         body,
         "[capture(model, layer, [tokens, (tokens + 1) % d_vocab, tokens * 2 % d_vocab]) for layer in range(n_layers)]",
@@ -264,7 +276,7 @@ return kept"""
         [
             (
                 "Run `model(tokens)` once. Return a dict that has, under each name in the list `names` (such as "
-                f'`"blocks.0.mlp"`), {told}. {DETACHED}'
+                f'`"blocks.0.mlp"`), {told}. {EACH_DETACHED}'
             )
         ],
         f"def capture(model, names, tokens{extra}):",

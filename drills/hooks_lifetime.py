@@ -1,104 +1,17 @@
 """Hooks: how long they stay on a model."""
 
-from collections.abc import Sequence
-
-from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
-from tensordrill.building.hooking import BUILT, edit, hooked, on_model
-
-ATTEMPT = """
-def attempt(run):
-    try:
-        return run()
-    except Exception as error:
-        return type(error).__name__
-def turn(module, inputs, output):
-    return output.flip(1)
-def turn_input(module, inputs):
-    return (inputs[0].flip(1),)
-for module in model.modules():
-    module.register_forward_pre_hook(lambda module, inputs: None)
-"""
-CLEAN_UP = (
-    "Leave none of your hooks on the model, even where {} raises; let the error go on to the caller. The model has "
-    "hooks of others, which stay."
+from tensordrill.authoring import Rng, WriteCode, Wrong, drill
+from tensordrill.building.hooking import ARGUMENTS, edit, hooked
+from tensordrill.building.lasting import (
+    BECAUSE,
+    CLEAN_UP,
+    HINTS,
+    PATHS,
+    RESULTS,
+    body_mistakes,
+    lasting,
+    slip,
 )
-BECAUSE = {
-    "no-finally": "When the run raises, the line after it is never reached. What stands in a `finally` runs either "
-    "way.",
-    "never-removed": "Your hook is still on the model: removing it takes the handle that registering returned.",
-    "others-cleared": "That takes the hooks of others off as well. A handle removes its own hook alone.",
-    "error-swallowed": "The caller is not told of the error. A `finally` cleans up and lets it go on.",
-    "last-handle-only": "Only the last hook was removed.",
-    "first-only": "Only the first of them has its hook.",
-    "removed-before": "The hooks were gone before the model ran.",
-}
-# What is returned: in words, and of the tokens.
-RESULTS = (
-    ("the logits of `model(tokens)`", "model(tokens)"),
-    ("the most likely token at each position of `model(tokens)`", "model(tokens).argmax(-1)"),
-    ("the logits of `model(tokens)` at the last position", "model(tokens)[:, -1]"),
-    ("the log-probabilities of `model(tokens)`", "model(tokens).log_softmax(-1)"),
-)
-PATHS = ("embed", "blocks[{i}]", "blocks[{i}].attn", "blocks[{i}].mlp", "blocks[{i}].attn.hook_z", "blocks[{i}].ln1")
-WHY = (
-    "register_forward_hook returns a RemovableHandle, whose remove() takes that hook off and no other. A model "
-    "keeps its hooks until they are removed, so what removes them belongs in a `finally`, or in a context manager "
-    "(the handle is one): it runs whether the forward pass raises or not, and the error goes on."
-)
-
-
-def slip(key: str, old: str, new: str) -> Edit:
-    return edit(key, old, new, BECAUSE[key])
-
-
-def lasting(
-    asked: Sequence[str],
-    *,
-    signature: str,
-    body: str,
-    call: str,
-    failing: str,
-    wrong: Sequence[Edit | Wrong],
-    hints: Sequence[str],
-    setup: str = "",
-    before: dict[str, str] | None = None,
-) -> WriteCode:
-    """`call` is a run that goes well, `failing` one that raises."""
-    return on_model(
-        asked=[BUILT, *asked],
-        signature=signature,
-        body=body,
-        observe={"the result": call, "a run that fails": f"attempt(lambda: {failing})"} | (before or {}),
-        wrong=wrong,
-        setup=ATTEMPT + setup,
-        hints=hints,
-        why=WHY,
-    )
-
-
-HINTS = (
-    "What still runs when the model raises? And what does registering a hook return?",
-    "Keep every handle. Run the model in a `try`, and remove by the handles in its `finally`.",
-)
-
-
-def no_finally(body: str) -> str:
-    """The clean-up after the run, rather than in a `finally`."""
-    before, _, rest = body.partition("try:\n    return ")
-    run, _, after = rest.partition("\nfinally:\n")
-    tidy = "\n".join([line.removeprefix("    ") for line in after.splitlines()])
-    return f"{before}result = {run}\n{tidy}\nreturn result"
-
-
-def swallowed(body: str) -> str:
-    return body.replace("finally:", "except Exception:\n    return None\nfinally:")
-
-
-def body_mistakes(body: str) -> list[Wrong]:
-    return [
-        Wrong("no-finally", no_finally(body), BECAUSE["no-finally"]),
-        Wrong("error-swallowed", swallowed(body), BECAUSE["error-swallowed"]),
-    ]
 
 
 def one_hook(rng: Rng) -> WriteCode:
@@ -136,9 +49,9 @@ def one_hook(rng: Rng) -> WriteCode:
 
 # How several hooks are given: in words, the argument, the loop over it, the module, and one for the hidden runs.
 SEVERAL = (
-    ("each hook in the list of pairs `(module, hook)` `hooks`, on its module", "module, hook in hooks", "module",
+    ("each hook in `hooks`, a list of pairs `(module, hook)`, on its module", "module, hook in hooks", "module",
      "[(model.blocks[1].mlp, turn), (model.embed, turn), (model.blocks[1].mlp, turn)]"),
-    ('each hook in the list of pairs `(name, hook)` `hooks`, on the module of that name, such as `"blocks.0.attn"`',
+    ('each hook in `hooks`, a list of pairs `(name, hook)`, on the module of that name, such as `"blocks.0.attn"`',
      "name, hook in hooks", "model.get_submodule(name)",
      '[("blocks.1.mlp", turn), ("blocks.0.attn", turn), ("blocks.1.mlp", turn)]'),
     ('each hook in the dict `hooks`, on the module whose name is its key, such as `"blocks.0.attn"`',
@@ -223,6 +136,7 @@ finally:
         body=body,
         call=f"run_with_hooks(model, tokens, {hooks})",
         failing=f"run_with_hooks(model, tokens, {bad})",
+        tried="raises",  # a module that is not there is another error for each way to look it up
         before={"a run on bad tokens": f"attempt(lambda: run_with_hooks(model, tokens + d_vocab, {hooks}))"},
         wrong=[
             Wrong(
@@ -248,13 +162,41 @@ finally:
     )
 
 
+# Which modules ran, by name: a way to stop is as good as another.
+RAN = """
+ran = []
+for name, module in model.named_modules():
+    module.register_forward_hook(lambda module, inputs, output, name=name: ran.append(name))
+def ran_in(run):
+    ran.clear()
+    attempt(run)
+    return sorted(set(ran))
+"""
+LATE_STOP = """\
+class Stop(Exception):
+    pass
+kept = []
+def hook(module, inputs, output):
+    kept.append({kept})
+def stop(module, inputs):
+    raise Stop
+handles = [{site}.register_forward_hook(hook), model.unembed.register_forward_pre_hook(stop)]
+try:
+    model(tokens)
+except Stop:
+    return kept[0]
+finally:
+    for handle in handles:
+        handle.remove()"""
+
+
 def stopped(rng: Rng) -> WriteCode:
     """The run is cut short by an exception of the hook's own."""
     given, site, told, cases = rng.pick(
         [
             ("layer", "model.blocks[layer]", "block `layer`", "0, 2"),
-            ("module", "module", "`module`, one of the model's modules,", "model.blocks[1].attn, model.embed"),
-            ("name", "model.get_submodule(name)", 'the module with the name `name`, such as `"blocks.0.attn"`,',
+            ("module", "module", "that module", "model.blocks[1].attn, model.embed"),
+            ("name", "model.get_submodule(name)", "that module",
              '"blocks.1.mlp", "blocks.0"'),
         ]
     )  # fmt: skip
@@ -279,16 +221,21 @@ finally:
     plain = hooked(site, f"kept.append({kept})", "model(tokens)")
     return lasting(
         [
-            (f"Return {part.format(told)} in a run of `model(tokens)`, and stop the run there: no layer after it "
-            f"may run. {CLEAN_UP.format('the run')}")
+            *([ARGUMENTS[given].format("blocks.0.attn")] if given in ARGUMENTS else []),
+            (f"Run `model(tokens)` up to {told}, and stop the run there: no layer after it may run. Return "
+            f"{part.format('it')}. {CLEAN_UP.format('the run')}"),
         ],
         signature=f"def run_up_to(model, {given}, tokens):",
         body=body,
-        setup="calls = []\nmodel.unembed.register_forward_hook(lambda module, inputs, output: calls.append(1))\n",
-        before={"how often the model ran to its end": "len(calls)"},
+        setup=RAN,
+        before={
+            "the list of layers that ran": f"[ran_in(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]"
+        },
         call=f"[attempt(lambda it=it: run_up_to(model, it, tokens)) for it in [{cases}]]",
         failing=f"run_up_to(model, [{cases}][0], tokens.double())",
         wrong=[
+            Wrong("stopped-at-the-end", LATE_STOP.format(site=site, kept=kept),
+                  "The layers between it and the end of the model ran too: stop in its own hook."),
             Wrong("ran-to-the-end", f"kept = []\n{plain}\nreturn kept[0]", "The layers after it ran too."),
             edit("hook-left", "handle.remove()", "pass", BECAUSE["never-removed"]),
             edit("every-error-caught", "except Stop", "except Exception",

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from tensordrill.authoring import Edit, Rng, WriteCode, Wrong, drill
 from tensordrill.building.hooking import (
+    ARGUMENTS,
     BECAUSE,
     BUILT,
     GUIDE,
@@ -26,16 +27,19 @@ MIXING = (
     ("its mean over the positions, at every position", "{x}.mean(1, keepdim=True).expand_as({x})"),
     ("its mean over the batch, in every example", "{x}.mean(0, keepdim=True).expand_as({x})"),
     ("its entries clamped to between -0.1 and 0.1", "{x}.clamp(-0.1, 0.1)"),
-    ("the same with its positions in reverse order", "{x}.flip(1)"),
+    ("itself with the positions in reverse order", "{x}.flip(1)"),
     ("its running sum over the positions", "{x}.cumsum(1)"),
     ("its positive part (0 where it is negative)", "{x}.clamp(min=0)"),
     ("its absolute values", "{x}.abs()"),
     ("the squares of its entries", "{x}**2"),
-    ("the same with its last axis in reverse order", "{x}.flip(-1)"),
+    ("itself with the last axis in reverse order", "{x}.flip(-1)"),
 )  # fmt: skip
 # These commute with a block, which treats each example alike: of a whole stream they would be the same at any layer.
 OF_EXAMPLES = (
-    ("the same with each example's moved to the next one, and the last one's to the first", "{x}.roll(1, 0)"),
+    (
+        "itself rolled along the batch: each example gets that of the one before, and the first that of the last",
+        "{x}.roll(1, 0)",
+    ),
     ("that of the first example, in every example", "{x}[:1].expand_as({x})"),
 )
 CHANGES = (*MIXING, *OF_EXAMPLES)
@@ -54,12 +58,12 @@ def replacing(
 ) -> WriteCode:
     """`call` are the logits; where blocks return tuples, what else they hand on is looked at too."""
     rest = {"the other item of each block": f"handed_on(lambda: {call})"} if tuples else {}
-    value = {"the value afterwards": "value"} if "value" in call else {}
+    value = {"`value` afterwards": "value"} if "value" in call else {}
     return on_model(
         asked=[BUILT, *asked, LEAVE],
         signature=signature,
         body=body,
-        observe={"the logits": call} | rest | value,
+        observe={"the result": call} | rest | value,
         wrong=wrong,
         block=TUPLE_BLOCK if tuples else BLOCK,
         setup=(HANDED_ON if tuples else "") + ("value = torch.randn(batch, seq, d_model)\n" if value else ""),
@@ -113,9 +117,9 @@ def replaced_given(rng: Rng) -> WriteCode:
         [
             ("layer", f"model.blocks[layer].{name}", f"`{name}` of block `layer`", "range(n_layers)", ("blocks[layer "
                                                                                                       "- 1]")),
-            ("module", "module", "`module`, one of the model's modules,", f"[it.{name} for it in model.blocks]", ""),
-            ("block", f"block.{name}", f"`{name}` of `block`, one of the model's blocks,", "model.blocks", ""),
-            ("name", "model.get_submodule(name)", f'the module with the name `name`, such as `"blocks.0.{name}"`,',
+            ("module", "module", "that module", f"[it.{name} for it in model.blocks]", ""),
+            ("block", f"block.{name}", f"`block.{name}`", "model.blocks", ""),
+            ("name", "model.get_submodule(name)", "that module",
              f'[f"blocks.{{i}}.{name}" for i in range(n_layers)]', ""),
         ]
     )  # fmt: skip
@@ -130,7 +134,10 @@ def replaced_given(rng: Rng) -> WriteCode:
         new = new.format(x="output")
     actual = {"told": "", "value": ", value", "change": ", lambda x: x.flip(1) - x.cumsum(1)"}[kind]
     return replacing(
-        [f"Return the logits of `model(tokens)` with the output of {told} replaced by {by}. {REPLACED}"],
+        [
+            *([ARGUMENTS[given].format(f"blocks.0.{name}")] if given in ARGUMENTS else []),
+            f"Return the logits of `model(tokens)` with the output of {told} replaced by {by}. {REPLACED}",
+        ],
         f"def run(model, {given}{argument}, tokens):",
         returned(site, new),
         f"[run(model, it{actual}, tokens) for it in {cases}]",
@@ -138,6 +145,7 @@ def replaced_given(rng: Rng) -> WriteCode:
     )
 
 
+NAMED = {"block": ARGUMENTS["block"], "name": "`name` is the name of a block, such as `blocks.0`."}
 OTHERS_LOST = "The block's other item is lost: it was to stay, and belongs into what the hook returns."
 FIRST_ITEM = "A block returns a tuple. Its first item is the residual stream, which goes to the next block."
 
@@ -147,8 +155,8 @@ def replaced_in_tuple(rng: Rng) -> WriteCode:
     given, site, told, cases = rng.pick(
         [
             ("layer", "model.blocks[layer]", "block `layer`", "range(n_layers)"),
-            ("block", "block", "`block`, one of the model's blocks,", "model.blocks"),
-            ("name", "model.get_submodule(name)", 'the module with the name `name`, such as `"blocks.0"`,',
+            ("block", "block", "`block`", "model.blocks"),
+            ("name", "model.get_submodule(name)", "that block",
              '[f"blocks.{i}" for i in range(n_layers)]'),
         ]
     )  # fmt: skip
@@ -176,7 +184,7 @@ def replaced_in_tuple(rng: Rng) -> WriteCode:
         wrong.append(edit("wrong-layer", site, "model.blocks[layer - 1]"))
     return replacing(
         [
-            FIRST_ITEM,
+            f"{FIRST_ITEM} {NAMED.get(given, '')}".strip(),
             (
                 f"Return the logits of `model(tokens)` with the first item of what {told} returns replaced by {by}. "
                 f"The other item stays. {REPLACED}"
@@ -239,10 +247,11 @@ handles = [model.blocks[i]{name}.register_forward_hook(hook_for(i)) for {loop}]
     if tuples:
         wrong.append(edit("bare-tensor", f"return {new}{rest}", f"return {new}"))
         wrong.append(edit("others-lost", f"return {new}{rest}", f"return {new}, None", OTHERS_LOST))
+    what = f"{item} is replaced by {by}{'. The other items stay' if tuples else ''}"
     return replacing(
         [
             *([FIRST_ITEM] if tuples else []),
-            f"Return the logits of one run of `model(tokens)` in which, {told}, {item} is replaced by {by}. {REPLACED}",
+            f"Return the logits of one run of `model(tokens)` in which, {told}, {what}. {REPLACED}",
         ],
         f"def run(model, {argument}, tokens):",
         body,

@@ -53,8 +53,8 @@ def steering(
         signature=signature,
         body=body,
         observe={
-            "the logits of two runs": f"[{call} for prompt in (tokens, (tokens + 1) % d_vocab)]",
-            f"the {kept} afterwards": kept,
+            "the pair of results": f"[{call} for prompt in (tokens, (tokens + 1) % d_vocab)]",
+            f"`{kept}` afterwards": kept,
         },
         wrong=wrong,
         setup=setup,
@@ -168,7 +168,7 @@ PAIRS = (
 )  # fmt: skip
 SCALES = (
     ("`coefficient` times the direction", "coefficient * direction", "direction", "3"),
-    ("`coefficient` times the direction, scaled to length 1,", "coefficient * direction / direction.norm()",
+    ("`coefficient` times the direction's unit vector", "coefficient * direction / direction.norm()",
      "coefficient * direction", "3"),
 )  # fmt: skip
 
@@ -211,7 +211,7 @@ def from_cache(rng: Rng) -> WriteCode:
 # What is done to the stream along a direction: in words, the new output, and slips with their sentences.
 COMPONENTS = (
     (
-        "its component along `vector` removed",
+        "its component along `vector` is removed",
         "output - (output @ unit)[..., None] * unit",
         {
             "not-normalised": ("output - (output @ vector)[..., None] * vector",
@@ -222,7 +222,7 @@ COMPONENTS = (
         },
     ),
     (
-        "its component along `vector` doubled",
+        "its component along `vector` is doubled",
         "output + (output @ unit)[..., None] * unit",
         {
             "not-normalised": ("output + (output @ vector)[..., None] * vector",
@@ -232,7 +232,7 @@ COMPONENTS = (
         },
     ),
     (
-        "its component along `vector` turned round (as far the other way)",
+        "its component along `vector` is turned round (as far the other way)",
         "output - 2 * (output @ unit)[..., None] * unit",
         {
             "not-normalised": ("output - 2 * (output @ vector)[..., None] * vector",
@@ -243,7 +243,7 @@ COMPONENTS = (
         },
     ),
     (
-        "`vector` added, scaled at each position to the length that the output has there",
+        "`vector` is added, after scaling `vector` to the length that the output has at that position",
         "output + output.norm(dim=-1, keepdim=True) * unit",
         {
             "not-normalised": ("output + output.norm(dim=-1, keepdim=True) * vector",
@@ -270,7 +270,7 @@ def along(rng: Rng) -> WriteCode:
         [
             (
                 f"`vector` has shape `(d_model,)` and any length. Return the logits of `model(tokens)` with the "
-                f"output of {where} changed at every position: {told}."
+                f"output of {where} changed. At every position, {told}."
             )
         ],
         signature=f"def steer(model, tokens, vector, {given}):",
@@ -292,11 +292,13 @@ def by_layer(rng: Rng) -> WriteCode:
     """A direction for each of several blocks."""
     name = rng.pick(WRITERS)
     told, at, other = rng.pick(PLACES)
-    scale, amount, slip = rng.pick(
+    given, scale, amount, slip = rng.pick(
         [
-            ("`coefficients[b]` times that vector for example `b` of the batch (`coefficients` has shape `(batch,)`)",
+            ("`coefficients` has shape `(batch,)`.", ("for each key `i` and example `b`, `coefficients[b]` times "
+             "`vectors[i]` is added to example `b` in the output of"),
              "coefficients[:, None, None] * vectors[layer]", "coefficients.sum() * vectors[layer]"),
-            ("`coefficients[i]` times that vector (`coefficients` is a list)", "coefficients[layer] * vectors[layer]",
+            ("`coefficients` is a list.", ("for each key `i`, `coefficients[i]` times `vectors[i]` is added to the "
+             "output of"), "coefficients[layer] * vectors[layer]",
              "vectors[layer]"),
         ]
     )  # fmt: skip
@@ -336,10 +338,14 @@ for layer in vectors:
         wrong.append(edit("other-positions", line, f"output{other} += {amount}", BECAUSE["other-positions"]))
     return steering(
         [
-            "The dict `vectors` has, under some of the numbers of the blocks, a vector of shape `(d_model,)`.",
-            f"Return the logits of one run of `model(tokens)` in which, for each key `i`, the output of "
-            f"`model.blocks[i]{name}`, of shape `(batch, seq, d_model)`, has {scale} added {told}".rstrip(",")
-            + ".",
+            (
+                "The dict `vectors` has, under some of the numbers of the blocks, a vector of shape `(d_model,)`. "
+                f"{given} `model.blocks[i]{name}` returns a tensor of shape `(batch, seq, d_model)`."
+            ),
+            (
+                f"Return the logits of one run of `model(tokens)` in which, {scale} `model.blocks[i]{name}` "
+                f"{told.rstrip(',')}."
+            ),
         ],
         signature="def steer(model, tokens, vectors, coefficients):",
         body=body,

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import Rng, Tensor, WriteExpression, Wrong, drill, tensor
-from tensordrill.building.axes import placed, told_axes
+from tensordrill.building.axes import placed
+from tensordrill.building.contraction import axes_of
 
 COMPOSED = 3  # level
 INF = 'float("-inf")'
@@ -153,7 +154,7 @@ def causal_mask(rng: Rng) -> WriteExpression:
     def masked(hidden: str, value: str = INF) -> str:
         return f"{name}.masked_fill({hidden.format(**names)}, {value})"
 
-    told = f"`{name}` is stored {told_axes(axes)} and scaled already."
+    told = f"`{name}` is stored {axes_of(axes)} and scaled already."
     if past:
         told += (
             " The first `past` keys come from a cache: query i stands at position `past + i` among the `key` positions."

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from tensordrill.authoring import Rng, Tensor, WriteExpression, Wrong, drill, tensor
-from tensordrill.building.axes import index_of, told_axes
+from tensordrill.building.axes import index_of
+from tensordrill.building.contraction import axes_of
 
 COMPOSED = 3  # level
 INF = 'float("-inf")'
@@ -98,7 +99,7 @@ def padding_mask(rng: Rng) -> WriteExpression:
     def with_causal(mask: str) -> str:
         return f"{mask} & {scores.causal}" if causal else mask
 
-    shape = told_axes(scores.shape(causal=causal))
+    shape = axes_of(scores.shape(causal=causal))
     asked = {
         "mask": f"Return a boolean mask of shape `{shape}`, True where a query may see a key.",
         "hidden": f"Return a boolean mask of shape `{shape}`, True where a key is hidden from a query.",
@@ -110,7 +111,7 @@ def padding_mask(rng: Rng) -> WriteExpression:
         if causal
         else "A query sees every real token, wherever it stands."
     )
-    stored = f"`scores` is stored {told_axes(scores.axes)}; its" if kind == "scores" else "The"
+    stored = f"`scores` is stored {axes_of(scores.axes)}; its" if kind == "scores" else "The"
     wrong = [
         Wrong("queries-masked", finished(with_causal(query_ok)),
               "You hid the padding's own rows, as queries, and left it to be seen as keys. A row that is hidden whole "
@@ -139,7 +140,7 @@ def padding_mask(rng: Rng) -> WriteExpression:
         ]  # fmt: skip
     elif kind == "scores":
         wrong.append(Wrong("zero-scores", finished(allowed).replace(INF, "0"), "A score of 0 still gets weight: -inf."))
-    named = f" It broadcasts over the axes {told_axes(scores.axes)} of the scores." if kind != "scores" else ""
+    named = f" It broadcasts over the axes {axes_of(scores.axes)} of the scores." if kind != "scores" else ""
     alike = {"query": "seq", "key": "seq"}
     return WriteExpression(
         prompt=f"{padding.told} {stored} `seq` positions are queries and keys alike.\n\n{rule}\n\n{asked}{named}",

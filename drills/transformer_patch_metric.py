@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 
 from tensordrill.authoring import Edit, Rng, Tensor, WriteExpression, Wrong, drill, tensor
-from tensordrill.building.axes import index_of, told_axes
+from tensordrill.building.axes import index_of
+from tensordrill.building.contraction import axes_of
 
 COMPOSED = 3  # level
 
@@ -47,8 +48,8 @@ def scaled(rng: Rng) -> WriteExpression:
         names = {"p": f"patched.mean({place})", "c": "clean.mean()", "x": "corrupted.mean()"}
         rest = [axis for axis in axes.split() if axis != "prompt"]
         each = f"for each {' and '.join(rest)} that was patched" if rest else "as one number"
-    stored = f"`patched` is stored {told_axes(axes.split())}"
-    others = f", `clean` and `corrupted` {told_axes(known.split())}" if known else ""
+    stored = f"`patched` is stored {axes_of(axes.split())}"
+    others = f", `clean` and `corrupted` {axes_of(known.split())}" if known else ""
     top, base = right.format(**names)[1:-1].split(") / (")
     right, swapped = right.format(**names), swapped.format(**names)
     wrong = [
@@ -66,6 +67,7 @@ def scaled(rng: Rng) -> WriteExpression:
         f"runs. {stored}{others}.\n\nReturn the metric of the patch, {each}. {told} In between it is linear."
         f"{MEANS_FIRST if averaged else ''}",
         tensors=[tensor("patched", axes), tensor("clean", known), tensor("corrupted", known)],
+        setup="clean = corrupted + 1 + clean.abs()",  # runs that are alike have no metric
         reference_expression=right,
         hints=[
             "Which run is to give 0? Subtract its difference from both.",
@@ -162,7 +164,7 @@ def one_run(rng: Rng) -> WriteExpression:
     metric = rng.pick(METRICS[:3] if rng.level == 1 else METRICS)
     last = logits.place == "last"
     return WriteExpression(
-        prompt=f"`logits` is stored {told_axes(logits.axes)}. {GIVEN}{LAST if last else ''}\n\nReturn "
+        prompt=f"`logits` is stored {axes_of(logits.axes)}. {GIVEN}{LAST if last else ''}\n\nReturn "
         f"{logits.told(metric)}.",
         tensors=[
             Tensor("logits", logits.axes),
@@ -193,15 +195,21 @@ def from_logits(rng: Rng) -> WriteExpression:
     else:
         known = (
             (
-                "`runs`, stored {}, holds the logits of several runs: `runs[0]` is corrupted, `runs[1]` clean, the "
-                "others are patched."
+                "`runs`, stored {}, holds the logits of several runs: `runs[0]` is corrupted, `runs[1]` is clean, and "
+                "the others are patched."
             ),
             " Return that of all runs, the known ones too, with the runs first.",
         )
         names = {"p": f"(d := torch.stack([{measured} for x in runs]))", "c": "d[1]", "x": "d[0]"}
         tensors = [Tensor("runs", ("run", *logits.axes))]
-        scale_told = scale_told.replace("where `patched` is", "for a run that is").replace("`", "")
-    right, axes = scale.format(**names), told_axes(tensors[0].axes)
+        scale_told = (
+            scale_told.replace("where `patched` is", "for a run that is")
+            .replace("where it is", "for one that is")
+            .replace("`", "")
+        )
+    # Whole numbers may give two runs one metric, and large ones a probability of 0: there is nothing to divide by.
+    floats = "\n".join([f"{it.name} = torch.randn({it.name}.shape)" for it in tensors])
+    right, axes = scale.format(**names), axes_of(tensors[0].axes)
     wrong: list[Edit | Wrong] = [
         Wrong("runs-swapped", swapped.format(**names), SWAPPED),
         Wrong("normalised-sign", f"-{right}", "Yours has the opposite sign: subtract the same run above and below."),
@@ -225,7 +233,7 @@ def from_logits(rng: Rng) -> WriteExpression:
             *([tensor("last", "batch", "index:pos")] if last else []),
         ],
         sizes={"run": 4} if len(tensors) == 1 else {},
-        setup=SETUP + LAST_SETUP * last,
+        setup=f"{SETUP}{LAST_SETUP * last}{floats}\n",
         reference_expression=right,
         hints=[
             "First the metric of one run. Then: which run is to give 0, and which 1?",

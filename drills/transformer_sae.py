@@ -90,7 +90,7 @@ SPARSITIES = (
 def made(rng: Rng) -> tuple[list[Choice], list[str]]:
     """What is chosen for each part, and the code of the five lines."""
     plain = rng.level == 1
-    activation = ACTIVATIONS[0] if plain else rng.pick(ACTIVATIONS)
+    activation = rng.pick(ACTIVATIONS[:2] if plain else ACTIVATIONS)
     reconstruction = rng.pick(RECONSTRUCTIONS[:2] if plain else RECONSTRUCTIONS)
     sparsity = rng.pick(SPARSITIES[:2] if plain else SPARSITIES)
     choices = [INPUTS[0], activation, reconstruction, sparsity]
@@ -103,13 +103,13 @@ def made(rng: Rng) -> tuple[list[Choice], list[str]]:
     return choices, lines
 
 
-@drill(after=["modules.linear"], levels=3, lesson="Modules", arena="1.2", structures=(4, 40, 140))
+@drill(after=["modules.linear"], levels=3, lesson="Modules", structures=(14, 40, 140))
 def sae(rng: Rng) -> WriteCode:
     """A sparse autoencoder: encode, decode, loss."""
     choices, lines = made(rng)
     entry, activation, reconstruction, sparsity = choices
     theta = ", theta" if "theta" in activation.code else ""
-    transposed = rng.level > 1 and rng.chance(0.4)
+    transposed = rng.chance(0.4)
     instances = rng.level == COMPOSED and not theta and rng.chance(0.5)
     per_part = rng.level == COMPOSED and rng.chance(0.5)
     shapes = {"x": "batch d_model", "W_enc": "d_model n_latents", "b_enc": "n_latents", "W_dec": "n_latents d_model",
@@ -158,13 +158,14 @@ def sae(rng: Rng) -> WriteCode:
         "loss = A + l1 · B",
     ]
     in_words = (
-        f"{entry.words} `b_enc` is added after it. {activation.words} The decoder maps them back with `W_dec`, and "
-        f"`b_dec` is added: that is `x_hat`.\n\nThe loss is the error plus `l1` times the sparsity. The error is "
+        f"{entry.words} The encoder multiplies by `W_enc` and adds `b_enc`. {activation.words} "
+        f"The decoder maps them back with `W_dec`, and `b_dec` is added: that is "
+        f"`x_hat`.\n\nThe loss is the error plus `l1` times the sparsity. The error is "
         f"{reconstruction.words}. The sparsity is {sparsity.words}."
     )
     several = (
-        " There are several SAEs side by side, each with its own `x` and weights, on the axis sae: sums and means over "
-        "d_model, latents and batch are taken for each of them apart, so that the loss has the axis sae."
+        " There are several SAEs side by side, each with its own `x` and weights, on the axis sae: sums, means and "
+        "top-k over d_model, latents and batch are taken for each of them apart, so that the loss has the axis sae."
     )
     returns = {True: ", the error, the sparsity and the loss", False: " and the loss"}[per_part]
     told = "\n".join([f"- {line}" for line in formulas]) if rng.level == 1 else in_words
@@ -176,8 +177,9 @@ def sae(rng: Rng) -> WriteCode:
         tensors=[tensor(name, axes, "positive" if name == "theta" else "any") for name, axes in shapes.items()],
         sizes={"n_latents": 7},  # more than the 2 of top-k
         observe={
-            name: f"sae(x, W_enc, b_enc, W_dec, b_dec, 0.3{theta})[{i}]" for i, name in enumerate(parts)
-        } | {"x afterwards": "x", "the weights afterwards": "[W_enc, b_enc, W_dec, b_dec]"},
+            f"the tensor `{name}`": f"sae(x, W_enc, b_enc, W_dec, b_dec, 0.3{theta})[{i}]"
+            for i, name in enumerate(parts)
+        } | {"`x` afterwards": "x", "the list of weights afterwards": "[W_enc, b_enc, W_dec, b_dec]"},
         wrong=wrong,
         hints=[
             "Five steps: into the encoder, activation, decoder, error, sparsity. In which of them is `b_dec`?",

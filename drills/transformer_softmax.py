@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tensordrill.authoring import Rng, Tensor, WriteExpression, Wrong, drill, tensor
-from tensordrill.building.axes import placed, taken, told_axes
+from tensordrill.building.axes import placed, taken
+from tensordrill.building.contraction import axes_of
 
 COMPOSED = 3  # level
 ORDERS = (
@@ -90,7 +91,7 @@ def softmax_axis(rng: Rng) -> WriteExpression:
         goal = [axis for axis in axes if axis not in ("query", "key")] + ["query", "key"]
         if goal != axes:
             turned = f".permute({', '.join([str(axes.index(axis)) for axis in goal])})"
-            order = told_axes(goal)
+            order = axes_of(goal)
             wanted = f", stored {order}"
     unscaled, end = scaled.replace(f" / {SCALE}", ""), asked.tail + turned
 
@@ -112,7 +113,7 @@ def softmax_axis(rng: Rng) -> WriteExpression:
     slip, tail, because = asked.slip
     if slip:
         wrong.append(Wrong(slip, pattern(scaled, key, tail), because))
-    stored = f"`{name}` is stored {told_axes(axes)}."
+    stored = f"`{name}` is stored {axes_of(axes)}."
     if rng.level == 1:
         prompt = (
             f"{stored} It holds the dot products of queries and keys, each of size `d_head`.\n\n"

@@ -1,28 +1,23 @@
-"""What the tests of answers share."""
+"""What tests of hand-written answers share: the puzzle that an answer is for."""
 
-from collections.abc import Callable, Iterable, Mapping
+import re
+from collections.abc import Callable
 
 import pytest
 
-from tensordrill.domain import Status
-from tensordrill.judge import Judge
+from tensordrill.catalog import Catalog
 from tensordrill.puzzles import Puzzle
 
-Check = Callable[[Puzzle, Iterable[str], Mapping[str, str | None]], None]
 
+@pytest.fixture(scope="session")
+def asked_for(catalog: Catalog) -> Callable[[str, int, str], Puzzle]:
+    """The first puzzle of a drill and level whose prompt says that, a regular expression."""
 
-@pytest.fixture
-def check(judge: Judge) -> Check:
-    """Grades answers that are right, and answers that are wrong, each by the name of its wrong turn or without one."""
+    def first(drill: str, level: int, told: str) -> Puzzle:
+        for seed in range(800):
+            it = catalog[drill].puzzle(seed, level)
+            if re.search(told, " ".join(it.face.prompt.split())):
+                return it
+        raise AssertionError((drill, level, told))
 
-    def graded(it: Puzzle, right: Iterable[str], wrong: Mapping[str, str | None]) -> None:
-        for answer in right:
-            verdict = judge.grade(it, answer)
-            assert verdict.correct, (it.face.code, answer, verdict.feedback)
-        for answer, turn in wrong.items():
-            verdict = judge.grade(it, answer)
-            assert not verdict.correct, (it.face.code, answer)
-            assert verdict.status is not Status.INTERNAL, verdict.feedback
-            assert verdict.wrong_turn == turn, (it.face.code, answer, verdict.feedback)
-
-    return graded
+    return first

@@ -1,10 +1,6 @@
-"""Tensors by the names of their axes: how the axes are told, one of them indexed, a tensor made ready to broadcast."""
+"""Tensors by the names of their axes: one of them indexed, a tensor made ready to broadcast."""
 
 from collections.abc import Sequence
-
-
-def told_axes(axes: Sequence[str]) -> str:
-    return f"({', '.join(axes)})"
 
 
 def index_of(parts: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ DOCUMENTED = {
 }  # fmt: skip
 LEADS = (("batch ", ""), ("batch ", ""), ("", ""), ("layer batch ", "layer "), ("layer ", "layer "))
 FEW = (("batch ", ""), ("batch ", ""), ("", ""), ("layer ", "layer "))  # where there are many axes without them
-ALL_LAYERS = "Everything is stacked over the layers; each layer has its own."
+STACKED = {"layer": "the layers", "checkpoint": "several checkpoints of the model"}
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,12 @@ def meant(circuit: Circuit, net: Contraction) -> str:
     plain = {"batch": "prompt", "pos": "position"}
     own = [axis for axis in net.output if axis in (*plain, "prompt") and len(net.owners(axis)) > 1]
     meaning = circuit.meaning.replace("{each}", f"each {' and '.join([plain.get(axis, axis) for axis in own])}")
-    return f"{meaning} {ALL_LAYERS}" if "layer" in net.axes else meaning
+    for axis, stacked in STACKED.items():
+        if owners := net.owners(axis):
+            names = listed([f"`{net.names[i]}`" for i in owners])
+            everything = len(owners) == len(net.names)
+            meaning += f" {'All tensors' if everything else names} are stacked over {stacked}, which do not mix."
+    return meaning
 
 
 def in_words(circuit: Circuit, net: Contraction) -> Task:
@@ -148,3 +153,34 @@ def circuit_puzzle(
 
 def single_edits_alone(_: Contraction) -> Iterator[Mistake]:
     yield from ()
+
+
+def score_mistakes(net: Contraction) -> Iterator[Mistake]:
+    """What goes wrong with queries, keys and heads, as far as the einsum has them."""
+    query = next((i for i, axes in enumerate(net.operands) if "query" in axes), None)
+    key = next((i for i, axes in enumerate(net.operands) if "key" in axes), None)
+    if {"query", "key"} <= set(net.output):
+        yield Mistake(
+            "query-key-swapped", net.output_swapped("query", "key"),
+            "Your result has key and query positions the wrong way round.",
+        )  # fmt: skip
+    for i in net.owners("head"):
+        if len(net.owners("head")) > 1:
+            yield Mistake(
+                "heads-mixed", net.untied(i, "head"),
+                f"In `{net.names[i]}` you gave head a letter of its own, so all heads are summed there before anything "
+                "meets. A head works with its own: one letter in all.",
+            )  # fmt: skip
+    if "head" in net.output:
+        yield Mistake("heads-summed", net.lost("head"), "You leave out head after the arrow, which adds up the heads.")
+    for at, axis in ((query, "query"), (key, "key")):
+        if at is not None and {"head", axis} <= set(net.operands[at]):
+            yield Mistake(
+                "torch-order", net.misread(at, axis, "head"),
+                f"You read `{net.names[at]}` as (…, head, {axis}, …). TransformerLens stores positions before heads.",
+            )  # fmt: skip
+    if query is not None and key is not None and query != key:
+        yield Mistake(
+            "same-position", net.tied("query", "key"),
+            "Query and key positions have one letter, so each position meets itself alone: two letters.",
+        )  # fmt: skip

@@ -12,9 +12,13 @@ for module in model.modules():
     module.register_forward_hook(lambda module, inputs, output: None)
 tokens = torch.randint(d_vocab, (batch, seq))
 """
+MODES = {
+    "the mode of each module": "[[m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]]"
+}
 AFTERWARDS = {
     "the model afterwards": "model(tokens)",
-    "the hooks on the model": "[len(m._forward_hooks) + len(m._forward_pre_hooks) for m in model.modules()]",
+    "the number of hooks on each module": "[len(m._forward_hooks) + len(m._forward_pre_hooks) "
+    "for m in model.modules()]",
 }
 # What that module of each block returns in a run; of a tuple, the first item.
 OUTPUTS = """
@@ -44,6 +48,13 @@ GUIDE = (
     "place of the output. `register_forward_hook(hook)` returns a handle, which has `remove()`."
 )
 MLP = "`mlp` is `nn.Sequential(nn.Linear(d_model, d_mlp), nn.ReLU(inplace=True), nn.Linear(d_mlp, d_model))`."
+# What an argument is that says which module; such a module is told as `that module`.
+ARGUMENTS = {
+    "module": "`module` is one of the model's modules, and returns a tensor of shape `(batch, seq, …)`.",
+    "name": "`name` is the name of one of the model's modules, such as `{}`, which returns a tensor of shape `(batch, "
+    "seq, …)`.",
+    "block": "`block` is one of the model's blocks.",
+}
 BUILT = "`model` is a `Transformer` (its `__init__` is not shown)."
 LEAVE = "Leave `model` as you found it."
 BECAUSE = {
@@ -101,8 +112,12 @@ def on_model(
     block: Layer = BLOCK,
     show: Sequence[Layer] | None = None,
     setup: str = "",
+    hooks_only: bool = False,
 ) -> WriteCode:
-    """The puzzle. `show` are the classes that the learner sees, without their `__init__`."""
+    """The puzzle. `show` are the classes that the learner sees, without their `__init__`.
+
+    The model afterwards is looked at as a whole, or for its hooks and what it gives alone.
+    """
     layers = transformer(block)
     return WriteCode(
         prompt="\n\n".join(asked),
@@ -112,7 +127,7 @@ def on_model(
         sizes=SIZES,
         setup=f"{whole(layers)}\n{MODEL}{setup}",
         shown_setup="\n" + shown(layers[1:] if show is None else show),
-        observe={**observe, **AFTERWARDS},
+        observe={**observe, **AFTERWARDS, **({} if hooks_only else MODES)},
         wrong=wrong,
         hints=hints,
         why=why,

@@ -135,7 +135,7 @@ def patching(
         ],
         signature=f"def run_patched(model, {arguments}):",
         body=body,
-        observe={"the logits": logits} | tuples | ({"the clean cache": "clean"} if given else {}),
+        observe={"the result": logits} | tuples | ({"`clean` afterwards": "clean"} if given else {}),
         wrong=wrong,
         block=TUPLE_BLOCK if kind == "tuple" else BLOCK,
         show=[ATTENTION, BLOCK] if kind == "head" else None,
