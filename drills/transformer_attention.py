@@ -60,7 +60,7 @@ COMPOSED_SCORES = (
 )  # fmt: skip
 
 
-@drill(after=["einsum.attention-scores"], levels=3, lesson="Einops and einsum", structures=(18, 100, 36))
+@drill(after=["einsum.attention-scores"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(18, 100, 36))
 def scores(rng: Rng) -> WriteEinsum:
     """Attention scores, in TransformerLens' axis order."""
     return circuit_puzzle(
@@ -138,7 +138,7 @@ def value_mistakes(net: Contraction) -> Iterator[Mistake]:
     yield from score_mistakes(net)
 
 
-@drill(after=["transformer.scores"], levels=3, lesson="Einops and einsum", structures=(18, 18, 34))
+@drill(after=["transformer.scores"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(18, 18, 34))
 def weighted_values(rng: Rng) -> WriteEinsum:
     """Values weighted by the attention pattern."""
     return circuit_puzzle(
@@ -215,7 +215,9 @@ def output_mistakes(net: Contraction) -> Iterator[Mistake]:
             )  # fmt: skip
 
 
-@drill(after=["transformer.weighted-values"], levels=3, lesson="Einops and einsum", structures=(20, 20, 36))
+@drill(
+    after=["transformer.weighted-values"], levels=3, lesson="Einops and einsum", arena="1.1", structures=(20, 20, 36)
+)
 def output(rng: Rng) -> WriteEinsum:
     """What the heads write: z through W_O."""
     return circuit_puzzle(

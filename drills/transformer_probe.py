@@ -121,7 +121,7 @@ def probe_logits(rng: Rng) -> WriteExpression:
     )
 
 
-@drill(after=["modules.linear"], levels=3, lesson="Modules", structures=(9, 18, 14))
+@drill(after=["modules.linear"], levels=3, lesson="Modules", arena="1.2", structures=(9, 18, 14))
 def probe(rng: Rng) -> WriteExpression:
     """Probe directions: class means and logit differences."""
     return direction(rng) if rng.chance() else probe_logits(rng)

@@ -103,7 +103,7 @@ def made(rng: Rng) -> tuple[list[Choice], list[str]]:
     return choices, lines
 
 
-@drill(after=["modules.linear"], levels=3, lesson="Modules", structures=(14, 40, 140))
+@drill(after=["modules.linear"], levels=3, lesson="Modules", arena="1.2", structures=(14, 40, 140))
 def sae(rng: Rng) -> WriteCode:
     """A sparse autoencoder: encode, decode, loss."""
     choices, lines = made(rng)
