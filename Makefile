@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 2
+# Some machines forbid Python to keep what it has compiled. The tests start hundreds of processes that need it.
+export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help today install dev test check lint format types imports names placement certify bench clean
 

@@ -284,8 +284,7 @@ def dataset(rng: Rng) -> WriteCode:
     made = class_of(task, task.length, task.item)
     return WriteCode(
         prompt="Return a map-style dataset: an object with `__len__` and `__getitem__`, such as one of a class "
-        "that you "
-        f"write inside.\n\n{task.told}",
+        f"that you write inside.\n\n{task.told}",
         signature=f"def make_dataset({task.arguments}):",
         body=made,
         axes="batch size",
@@ -295,7 +294,7 @@ def dataset(rng: Rng) -> WriteCode:
             "the length": "len(make_dataset(*args))",
             "the items": "items(make_dataset(*args))",
             "the batches": "list(torch.utils.data.DataLoader(make_dataset(*args), batch_size=2, drop_last=True))",
-            "the data afterwards": "args",
+            "the data afterwards": "[one for one in args if not callable(one)]",
         },
         wrong=[
             Wrong(key, class_of(task, new, task.item) if at == "length" else class_of(task, task.length, new), because)

@@ -4,6 +4,7 @@ import runpy
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import pytest
@@ -97,22 +98,21 @@ def test_an_expert_is_past_permute_and_trace_within_five_puzzles(catalog: Catalo
 @pytest.mark.parametrize(
     ("kind", "floor", "falsely"),
     [
-        ("expert", 0.93, 0.0),
-        ("engineer", 0.65, 0.06),
-        ("einsum_only", 0.90, 0.08),
-        ("einops_only", 0.90, 0.06),
-        ("torch_user", 0.75, 0.12),
-        ("patchy", 0.75, 0.15),
-        ("holes", 0.65, 0.15),
+        ("expert", 0.85, 0.01),
+        ("engineer", 0.87, 0.08),
+        ("einsum_only", 0.93, 0.03),
+        ("einops_only", 0.93, 0.03),
+        ("torch_user", 0.76, 0.12),
+        ("patchy", 0.70, 0.12),
+        ("holes", 0.68, 0.06),
     ],
 )
 def test_simulated_learners(kind: str, floor: float, falsely: float) -> None:
-    """With slips and guesses. The benchmark has more of them, and two peers."""
-    for number in range(2):
-        right, false, placement = played(kind, number)
-        assert len(placement.answers) <= MOST_PUZZLES
-        assert right >= floor
-        assert false <= falsely
+    """With slips and guesses, so on average. The benchmark has more of them, and two peers."""
+    found = [played(kind, number) for number in range(4)]
+    assert all(len(placement.answers) <= MOST_PUZZLES for _, _, placement in found)
+    assert mean(right for right, _, _ in found) >= floor
+    assert mean(false for _, false, _ in found) <= falsely
 
 
 def test_fewer_puzzles_where_the_answers_agree() -> None:
