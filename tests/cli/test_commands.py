@@ -121,16 +121,23 @@ def test_a_call_that_is_wrong(run: "Run", first: str, arguments: str, told: str)
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-def test_show_as_json(run: "Run", catalog: Catalog, judge: Judge, kind: str) -> None:
+def test_show_as_json(run: "Run", catalog: Catalog, kind: str) -> None:
     name, level = KINDS[kind]
-    done = run("show", name, "--seed", "3", "--level", str(level), "--solution", "--json")
+    done = run("show", name, "--seed", "3", "--level", str(level), "--json")
     assert (done.returncode, done.stderr) == (0, "")
     data = json.loads(done.stdout)
-    solution = data.pop("solution")
     assert set(data) == SHOWN
     assert {key for key, value in data.items() if value is None} <= LACKING
     assert (data["drill"], data["seed"], data["level"], data["kind"]) == (name, 3, level, kind)
     assert data == shown(catalog[name], 3, level)
+
+
+@pytest.mark.parametrize("kind", ["einsum", "shape"])  # one that is source, and one that torch is asked for
+def test_show_the_solution_as_json(run: "Run", catalog: Catalog, judge: Judge, kind: str) -> None:
+    name, level = KINDS[kind]
+    done = run("show", name, "--seed", "3", "--level", str(level), "--solution", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    solution = json.loads(done.stdout)["solution"]
     assert set(solution) == {"answer", "why", "wrong"}
     assert all(set(turn) == {"id", "answer", "because"} for turn in solution["wrong"])
     assert judge.grade(catalog[name].puzzle(3, level), solution["answer"]).correct

@@ -20,7 +20,7 @@ every_drill = pytest.mark.parametrize("name", list(built_in()))
 seeds = st.integers(0, 2**63 - 1)
 levels = st.integers(1, MAX_LEVEL)
 few = settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-many = settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+many = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
