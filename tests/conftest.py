@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import shutil
 import struct
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from typing import Protocol, TypeVar
 import pytest
 from hypothesis import settings
 
+from tensordrill import paths
 from tensordrill.catalog import Catalog, built_in
 from tensordrill.judge import Judge
 
@@ -33,6 +35,21 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture(scope="session")
 def catalog() -> Catalog:
     return built_in()
+
+
+@pytest.fixture(scope="session")
+def drill_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a first command leaves for those after it. Most of a person's commands find it, and most of the tests'."""
+    cache = tmp_path_factory.mktemp("cache") / "drills.json"
+    built_in(cache)
+    return cache
+
+
+@pytest.fixture
+def lived_in(home: Path, drill_cache: Path) -> None:
+    """A home in which some command has been run."""
+    home.mkdir()
+    shutil.copy(drill_cache, paths.drill_cache())
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,8 @@ from tensordrill.judge import Judge
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 VERDICT = {"correct", "status", "wrong_turn", "feedback", "expected", "got", "device", "elapsed_ms"}
 
 

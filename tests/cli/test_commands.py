@@ -25,6 +25,8 @@ from tensordrill.report import COLUMNS
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 COMMANDS = ["today", "practice", "drills", "drills check", "show", "grade", "stats", "export"]
 COMMANDS += ["daily", "placement", "undo", "config", "doctor", "completion"]
 SHOWN = {

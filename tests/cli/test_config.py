@@ -14,13 +14,14 @@ from tensordrill.settings import SETTINGS, load
 if TYPE_CHECKING:
     from tests.cli.conftest import Run, Sit
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 BROKEN = "# mine\nretention = 2\ntheme = 'drak'\nkeys = 'vi'  # fingers\nthem = 1\n"
 
 
 @pytest.fixture
-def kept(home: Path) -> Path:
+def kept() -> Path:
     """A settings file with two broken values, and a name that there is not."""
-    home.mkdir()
     paths.settings().write_text(BROKEN, encoding="utf-8")
     return paths.settings()
 
@@ -36,7 +37,7 @@ def test_it_lists_every_setting(run: "Run", columns: int) -> None:
     assert str(paths.settings()) in done.stdout
     assert all(len(line) <= columns for line in done.stdout.splitlines() if str(paths.settings()) not in line)
     assert "\x1b" not in done.stdout
-    assert not paths.home().exists()
+    assert not paths.settings().exists()
 
 
 def test_as_data(run: "Run") -> None:
@@ -95,7 +96,7 @@ def test_a_call_that_is_wrong(run: "Run", call: str, told: str) -> None:
     done = run("config", *call.split())
     assert (done.returncode, done.stdout) == (2, "")
     assert told in done.stderr
-    assert not paths.home().exists()
+    assert not paths.settings().exists()
 
 
 def test_broken_values_are_shown_and_mended(run: "Run", kept: Path) -> None:

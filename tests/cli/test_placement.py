@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     Exported = Callable[[], list[Row]]
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 CORRECT = "Enter accepts this."
 
 

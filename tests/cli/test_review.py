@@ -18,6 +18,8 @@ from tensordrill.session import GAP
 if TYPE_CHECKING:
     from tests.cli.conftest import FsrsReplay, Learner, Run, Sit
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 Row = dict[str, Any]
 
 EXAMPLE = "First a solved one"

@@ -9,6 +9,8 @@ import pytest
 if TYPE_CHECKING:
     from tests.cli.conftest import Run, Sit
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 Row = dict[str, Any]
 
 

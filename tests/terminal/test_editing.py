@@ -15,6 +15,8 @@ from tests.terminal.test_terminal import history
 if TYPE_CHECKING:
     from tests.terminal.conftest import Terminal
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 Start = Callable[..., "Terminal"]
 
 
@@ -81,7 +83,6 @@ def test_a_body_that_returns_is_submitted_by_enter(terminal: Start) -> None:
 
 
 def test_keys_of_vi(terminal: Start, home: Path) -> None:
-    home.mkdir()
     (home / "settings.toml").write_text('keys = "vi"\n')
     here = terminal("practice", "einsum.trace", "--count", "1")
     here.wait_for_prompt()

@@ -16,6 +16,8 @@ from tests.cli.conftest import Learner
 if TYPE_CHECKING:
     from tests.terminal.conftest import Terminal
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 TIMES = ("at", "event", "undoes", "duration_ms", "replica")  # what differs between two files and two moments
 
 

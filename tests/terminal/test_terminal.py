@@ -20,6 +20,8 @@ from tensordrill.puzzles import Puzzle
 if TYPE_CHECKING:
     from tests.terminal.conftest import Terminal
 
+pytestmark = pytest.mark.usefixtures("lived_in")
+
 Start = Callable[..., "Terminal"]
 sizes = pytest.mark.parametrize(("columns", "lines"), [(80, 24), (40, 20)])
 
@@ -171,7 +173,6 @@ def test_without_colour(terminal: Start, catalog: Catalog, asked: Callable[[], P
 
 
 def test_a_theme(terminal: Start, home: Path) -> None:
-    home.mkdir()
     found = {}
     for theme in ("auto", "dark", "light"):
         (home / "settings.toml").write_text(f'theme = "{theme}"\n')
