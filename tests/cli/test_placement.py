@@ -5,6 +5,8 @@ import re
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tensordrill.catalog import Catalog
 from tensordrill.schedule.knowledge import Outcome
 from tensordrill.schedule.placement import A_DAY, Placement
