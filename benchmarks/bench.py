@@ -166,6 +166,7 @@ def back_again() -> float:
     puzzle = built_in()["einsum.attention-scores"].puzzle(0)
     with Judge() as judge:
         answer = judge.solution(puzzle)
+        judge.certify(puzzle)
         assert judge.zygote_pid is not None
         os.kill(judge.zygote_pid, signal.SIGKILL)
         started = time.perf_counter()
