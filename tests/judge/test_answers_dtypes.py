@@ -1,7 +1,7 @@
 """Answers to the drills on dtypes and devices as people type them, right and wrong, and what the judge says of them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,9 +10,10 @@ from tensordrill.domain import Status
 from tensordrill.judge import Judge
 from tensordrill.puzzles import Choose, FixLine, Puzzle
 
-SLIP = Status.UNPARSABLE
+if TYPE_CHECKING:
+    from tests.judge.conftest import Check
 
-Check = Callable[[Puzzle, Iterable[str], Mapping[str, str | None]], None]
+SLIP = Status.UNPARSABLE
 
 
 def found(catalog: Catalog, drill: str, level: int, *holds: str) -> Puzzle:
@@ -123,7 +124,7 @@ PREDICTIONS = [
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), PREDICTIONS)
 def test_predictions(
-    check: Check,
+    check: "Check",
     catalog: Catalog,
     drill: str,
     level: int,

@@ -4,15 +4,17 @@ Numbers are read off the program that is shown, and what is right and wrong of t
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
 from math import ceil
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tensordrill.catalog import Catalog
 from tensordrill.puzzles import Puzzle
 
-Check = Callable[[Puzzle, Iterable[str], Mapping[str, str | None]], None]
+if TYPE_CHECKING:
+    from tests.judge.conftest import Check
+
 Found = tuple[Puzzle, list[int]]
 
 
@@ -35,7 +37,7 @@ def forms(number: float) -> list[str]:
 
 
 @pytest.mark.parametrize("end", [r"\)$", r", drop_last=True\)$"])
-def test_the_number_of_batches(check: Check, catalog: Catalog, end: str) -> None:
+def test_the_number_of_batches(check: "Check", catalog: Catalog, end: str) -> None:
     it, [count, batch] = found(
         catalog, "data.batches", 1, r"len\(loader\)", r"data = torch.arange\((\d+)\)", rf"batch_size=(\d+){end}"
     )
@@ -49,7 +51,7 @@ def test_the_number_of_batches(check: Check, catalog: Catalog, end: str) -> None
         check(it, forms(up), wrong | {str(down): "last-dropped"})
 
 
-def test_steps_after_every_few_batches(check: Check, catalog: Catalog) -> None:
+def test_steps_after_every_few_batches(check: "Check", catalog: Catalog) -> None:
     it, [count, batch, epochs, every] = found(
         catalog, "data.batches", 2, "steps", r"torch.zeros\((\d+), \d\)", r"batch_size=(\d+), shuffle=True\)$",
         r"for epoch in range\((\d)\)", r"if \(i \+ 1\) % (\d) == 0",
@@ -59,7 +61,7 @@ def test_steps_after_every_few_batches(check: Check, catalog: Catalog) -> None:
     check(it, forms(epochs * (batches // every)), wrong)
 
 
-def test_batches_of_a_sampler(check: Check, catalog: Catalog) -> None:
+def test_batches_of_a_sampler(check: "Check", catalog: Catalog) -> None:
     it, [among, drawn, batch] = found(
         catalog, "data.batches", 3, r"len\(loader\)", r"RandomSampler\(torch.ones\((\d+)\), num_samples=(\d+)\)",
         r"batch_size=(\d+), sampler=sampler\)$",
@@ -74,7 +76,7 @@ def test_batches_of_a_sampler(check: Check, catalog: Catalog) -> None:
 EXAMPLE = r'data = \[\{"\w+": torch.rand\((\d+), (\d+), (\d+)\), "\w+": 1\} for _ in range\((\d+)\)\]'
 
 
-def test_a_batch_of_images(check: Check, catalog: Catalog) -> None:
+def test_a_batch_of_images(check: "Check", catalog: Catalog) -> None:
     it, [c, h, w, count, b] = found(
         catalog, "data.batch-shapes", 1, r'next\(iter\(loader\)\)\["(?!label|y)\w+"\]', EXAMPLE, r"batch_size=(\d+)\)$"
     )
@@ -88,7 +90,7 @@ def test_a_batch_of_images(check: Check, catalog: Catalog) -> None:
     )  # fmt: skip
 
 
-def test_a_batch_of_numbers(check: Check, catalog: Catalog) -> None:
+def test_a_batch_of_numbers(check: "Check", catalog: Catalog) -> None:
     it, [c, h, w, count, b] = found(
         catalog, "data.batch-shapes", 1, r'next\(iter\(loader\)\)\["(label|y)"\]', EXAMPLE, r"batch_size=(\d+)\)$"
     )
@@ -125,7 +127,7 @@ ORDERS = {
 
 
 @pytest.mark.parametrize(("level", "patterns", "right"), EPOCHS)
-def test_the_order_of_two_epochs(check: Check, catalog: Catalog, level: int, patterns: list[str], right: str) -> None:
+def test_the_order_of_two_epochs(check: "Check", catalog: Catalog, level: int, patterns: list[str], right: str) -> None:
     it, _ = found(catalog, "data.shuffle", level, ".*", *patterns)
     choices = it.face.choices or ()
     [at] = [i for i, text in enumerate(choices) if text.startswith(right)]
@@ -137,7 +139,7 @@ def test_the_order_of_two_epochs(check: Check, catalog: Catalog, level: int, pat
 # --- training.zero-grad
 
 
-def test_gradients_that_pile_up(check: Check, catalog: Catalog) -> None:
+def test_gradients_that_pile_up(check: "Check", catalog: Catalog) -> None:
     it, [start, rate, *xs] = found(
         catalog, "training.zero-grad", 1, r"\w+", r"= torch.tensor\((\d+)\., requires_grad", r"lr=(\d+)\)",
         r"for x in \((-?\d+)\., (-?\d+)\., (-?\d+)\.\)", r"loss = x \* \w+$",

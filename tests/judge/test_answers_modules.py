@@ -1,8 +1,8 @@
 """Answers to the drills on modules as people type them, right and wrong, and what the judge says of them."""
 
 import re
-from collections.abc import Callable, Iterable, Mapping
 from textwrap import dedent, indent
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,9 +11,10 @@ from tensordrill.domain import Status
 from tensordrill.judge import Judge
 from tensordrill.puzzles import Puzzle, WriteCode, WriteExpression
 
-RAISED, VALUE, SHAPE, SLIP = Status.RAISED, Status.WRONG_VALUE, Status.WRONG_SHAPE, Status.UNPARSABLE
+if TYPE_CHECKING:
+    from tests.judge.conftest import Check
 
-Check = Callable[[Puzzle, Iterable[str], Mapping[str, str | None]], None]
+RAISED, VALUE, SHAPE, SLIP = Status.RAISED, Status.WRONG_VALUE, Status.WRONG_SHAPE, Status.UNPARSABLE
 
 
 def found(catalog: Catalog, drill: str, level: int, *holds: str) -> Puzzle:
@@ -101,7 +102,7 @@ PREDICTIONS = [
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), PREDICTIONS)
 def test_predictions(
-    check: Check,
+    check: "Check",
     catalog: Catalog,
     drill: str,
     level: int,
