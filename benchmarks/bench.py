@@ -26,7 +26,7 @@ from tensordrill.session import Phase
 
 ROUNDS = 7
 TRIPS = 300
-BATCH = 240
+BATCH = 960
 LIBRARIES = "import click, sqlalchemy, prompt_toolkit, rich.markdown, rich.syntax, fsrs"
 ONE_ANSWER = """
 import torch

@@ -202,6 +202,25 @@ def test_a_batch_that_is_all_well_exits_with_0(run: "Run", catalog: Catalog) -> 
     assert len(done.stdout.splitlines()) == 2
 
 
+def test_many_lines_at_once_are_told_in_their_order(run: "Run", catalog: Catalog) -> None:
+    """Several judges share them. An answer that ends its process, or one that is no line, holds up no other."""
+    drill = catalog["indexing.where"]
+    lines: list[dict[str, object]] = []
+    for seed in range(30):
+        puzzle = drill.puzzle(seed, 1)
+        good = {"drill": drill.id, "seed": seed, "level": 1}
+        answers = (puzzle.solution, "__import__('os')._exit(0)", "0", "(")
+        lines += [good | {"answer": answer, "id": [seed, answer]} for answer in answers]
+        lines.append({"drill": drill.id})
+    done = run("grade", "--batch", "-", stdin="\n".join(map(json.dumps, lines)))
+    assert (done.returncode, done.stderr) == (1, "")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [it.get("id") for it in told] == [it.get("id") for it in lines]
+    assert [it.get("correct") for it in told] == [True, False, False, False, None] * 30
+    assert [it.get("status") for it in told[1::5]] == ["raised"] * 30
+    assert [it["line"] for it in told[4::5]] == [5 * (seed + 1) for seed in range(30)]
+
+
 def test_bytes_that_are_no_text_spoil_their_line_alone(run: "Run", catalog: Catalog) -> None:
     good = json.dumps({"drill": next(iter(catalog)), "seed": 0, "answer": ""}).encode()
     done = run("grade", "--batch", "-", stdin=b"\xff\xfe\n" + good + b"\n")

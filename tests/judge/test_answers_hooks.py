@@ -41,7 +41,34 @@ NO_GRAD = """
     handle.remove()
     return kept.pop()
 """
+WRAPPED = """
+    kept, attn = [], model.blocks[1].attn
+    whole = attn.forward
+    def forward(*inputs):
+        out = whole(*inputs)
+        kept.append(out.detach().clone())
+        return out
+    attn.forward = forward
+    model(tokens)
+    {after}
+    return kept[0]
+"""
+GLOBAL = """
+    kept = []
+    def hook(module, inputs, output):
+        if module is model.blocks[1].attn:
+            kept.append(output.detach().clone())
+    handle = nn.modules.module.register_module_forward_hook(hook)
+    model(tokens)
+    {after}
+    return kept[0]
+"""
 CAPTURED: dict[str, str | None] = {
+    WRAPPED.format(after="attn.forward = whole"): "",
+    WRAPPED.format(after="del attn.forward"): "",
+    WRAPPED.format(after=""): None,
+    GLOBAL.format(after="handle.remove()"): "",
+    GLOBAL.format(after=""): None,
     KEEP.format(site=SITE, copy="o.detach().clone()"): "",
     KEEP.format(site=SITE, copy="o.clone().detach()"): "",
     KEEP.format(site=SITE, copy="torch.tensor(o.tolist())"): "",

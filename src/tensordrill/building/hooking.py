@@ -19,6 +19,10 @@ AFTERWARDS = {
     "the model afterwards": "model(tokens)",
     "the number of hooks on each module": "[len(m._forward_hooks) + len(m._forward_pre_hooks) "
     "for m in model.modules()]",
+    "the number of hooks on all modules": "[len(nn.modules.module._global_forward_hooks), "
+    "len(nn.modules.module._global_forward_pre_hooks)]",
+    "the modules that another `forward` was given": "[name for name, m in model.named_modules() "
+    "if getattr(m.forward, '__func__', None) is not type(m).forward]",
 }
 # What that module of each block returns in a run; of a tuple, the first item.
 OUTPUTS = """

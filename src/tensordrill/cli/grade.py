@@ -74,11 +74,11 @@ def _one(name: str, seed: int, level: int, answer: str, device: str | None, *, a
 
 def _batch(source: str, device: str | None) -> int:
     from tensordrill.app import App
-    from tensordrill.app.grading import grade_lines
+    from tensordrill.app.batch import grade_lines
 
     sound, app = True, App(device)
-    with _opened(source) as file, app.judge() as one, app.judge() as other:
-        for verdict, fine in grade_lines(_lines(file, source), app.catalog, [one, other]):
+    with _opened(source) as file, app.judge() as judge:
+        for verdict, fine in grade_lines(_lines(file, source), app.catalog, judge):
             options.print_json(verdict)
             sound &= fine
     return ExitCode.OK if sound else ExitCode.FAULT
@@ -92,7 +92,7 @@ def _opened(source: str) -> IO[str]:
 
 
 def _lines(file: IO[str], source: str) -> Iterator[str]:
-    from tensordrill.app.grading import LONGEST_LINE
+    from tensordrill.app.batch import LONGEST_LINE
 
     try:
         while line := file.readline(LONGEST_LINE + 1):

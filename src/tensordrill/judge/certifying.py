@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 from tensordrill.judge.comparing import MARGIN, Difference, compare, compare_said, said_by
 from tensordrill.judge.instances import Instance
@@ -27,6 +28,24 @@ class Certificate:
     @property
     def ok(self) -> bool:
         return not self.problems
+
+
+class Certificates:
+    """The last certificates, so many, by the hashes of their puzzles. For several threads."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._kept: dict[str, Certificate] = {}
+        self._changing = Lock()
+
+    def get(self, puzzle: str) -> Certificate | None:
+        return self._kept.get(puzzle)
+
+    def keep(self, puzzle: str, certificate: Certificate) -> None:
+        with self._changing:
+            self._kept[puzzle] = certificate
+            while len(self._kept) > self._most:
+                del self._kept[next(iter(self._kept))]
 
 
 def programs_of(puzzle: Puzzle) -> list[Program]:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
@@ -10,6 +11,7 @@ from tensordrill.domain import Status, Verdict
 from tensordrill.judge import steps
 from tensordrill.judge.certifying import (
     Certificate,
+    Certificates,
     Ran,
     certificate_of,
     differences,
@@ -22,7 +24,7 @@ from tensordrill.judge.diagnosing import explain
 from tensordrill.judge.gpu import Gpu, likely, required
 from tensordrill.judge.instances import Instance, instances, request
 from tensordrill.judge.outcomes import TOO_MUCH, FailedRunError, Job, observed
-from tensordrill.judge.process import Reply, ZygoteDiedError
+from tensordrill.judge.process import Reply, Zygote, ZygoteDiedError
 from tensordrill.judge.sandbox import Limits
 from tensordrill.judge.showing import printable, show
 from tensordrill.judge.spawned import Backend, MissingDeviceError, backend_named, start_backend
@@ -39,7 +41,7 @@ class Judge:
 
     `backend` is `zygote` or `spawned`; left out, the system or `TENSORDRILL_JUDGE` decides. `device` is `cpu`, `cuda`
     or `auto`: what is right on the CPU then runs on a GPU too (`gpu`, where one is given), with `auto` if there is one.
-    One thread at a time may use it; only `stop` may be called from another. Raises UsageError for another backend.
+    One thread at a time may use it: another calls `stop`, or uses a `twin`. Raises UsageError for another backend.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Judge:
         if gpu is None and (device == "cuda" or (device == "auto" and likely())):
             self._gpu = Gpu(self._limits)
         self._zygote: Backend | None = None
-        self._certificates: dict[str, Certificate] = {}
+        self._certificates = Certificates(_KEPT)
         self._stopped = False
 
     def __enter__(self) -> Self:
@@ -76,6 +78,19 @@ class Judge:
             self._zygote = start_backend(self._limits, self._backend)
         if self._gpu is not None:
             self._gpu.start()
+
+    def twin(self) -> "Judge":
+        """Another judge, for another thread: its answers run in children of the same zygote while that lives.
+
+        Raises ZygoteDiedError after `stop`.
+        """
+        self.start()
+        twin = Judge(self._limits, backend=self._backend, device=self._device)
+        twin._certificates = self._certificates
+        if isinstance(self._zygote, Zygote):  # the other backend is for one thread
+            self._zygote.hurried = True
+            twin._zygote = self._zygote
+        return twin
 
     def require_device(self) -> None:
         """Wait for the GPU where `cuda` is asked for. Raises UsageError where there is none that torch can use."""
@@ -109,11 +124,17 @@ class Judge:
 
         Raises ZygoteDiedError where the judge cannot be kept running.
         """
-        if puzzle.hash not in self._certificates:
-            if len(self._certificates) >= _KEPT:
-                self._certificates.clear()
-            [self._certificates[puzzle.hash]] = self.certify_all([puzzle])
-        return self._certificates[puzzle.hash]
+        if (made := self._certificates.get(puzzle.hash)) is None:
+            [made] = self.certify_all([puzzle])
+            self._certificates.keep(puzzle.hash, made)
+        return made
+
+    def prepare(self, puzzles: Sequence[Puzzle]) -> None:
+        """Certify them together, as far as that goes: what fails here is said when an answer is graded."""
+        new = {puzzle.hash: puzzle for puzzle in puzzles if self._certificates.get(puzzle.hash) is None}
+        with suppress(Exception):
+            for name, made in zip(new, self.certify_all(list(new.values())), strict=True):
+                self._certificates.keep(name, made)
 
     def certify_all(self, puzzles: Sequence[Puzzle]) -> list[Certificate]:
         """A certificate for each puzzle; many share a child. Raises ZygoteDiedError as `certify` does."""

@@ -3,6 +3,7 @@
 import ctypes
 import re
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -18,7 +19,16 @@ def use() -> None:
     if sys.platform != "linux":
         return
     with suppress(OSError):
-        for found in _ANONYMOUS.finditer(Path("/proc/self/maps").read_text("ascii", errors="replace")):
-            first, end = int(found[1], 16), int(found[2], 16)
-            for start in range(-(-first // _LARGE) * _LARGE, end - _LARGE + 1, _LARGE):
-                libc().madvise(ctypes.c_void_p(start), ctypes.c_size_t(_LARGE), _COLLAPSE)
+        left = [start for start in _aligned() if not _collapsed(start)]
+        for start in left:  # what a child that ends was about to let go of
+            _collapsed(start)
+
+
+def _aligned() -> Iterator[int]:
+    for found in _ANONYMOUS.finditer(Path("/proc/self/maps").read_text("ascii", errors="replace")):
+        first, end = int(found[1], 16), int(found[2], 16)
+        yield from range(-(-first // _LARGE) * _LARGE, end - _LARGE + 1, _LARGE)
+
+
+def _collapsed(start: int) -> bool:
+    return bool(libc().madvise(ctypes.c_void_p(start), ctypes.c_size_t(_LARGE), _COLLAPSE) == 0)

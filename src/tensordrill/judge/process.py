@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import astuple, dataclass
 from functools import cache
+from threading import Lock
 from typing import Any
 
 from tensordrill.judge.sandbox import Limits
@@ -48,9 +49,10 @@ class Reply:
 
 
 class Zygote:
-    """A running zygote. Not for two threads at once.
+    """A running zygote. Several threads may ask it, each for children of its own.
 
-    `layers` says, once it is ready, which of the system's protections its children are under.
+    `layers` says, once it is ready, which of the system's protections its children are under. `hurried` says that
+    answers come without a pause: then children are not warmed up ahead, which pays only while nobody waits.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -66,7 +68,9 @@ class Zygote:
                 start_new_session=True,
                 env=environment(),
             )
+        self._ordering = Lock()  # an order and what it brings belong together
         self.layers: dict[str, bool] | None = None
+        self.hurried = False
         self._everything = False  # whether torch is imported to its last module
 
     @property
@@ -75,8 +79,9 @@ class Zygote:
 
     def wait_ready(self) -> None:
         """Return when torch is loaded. Raises ZygoteDiedError."""
-        if self.layers is None:
-            self.layers = self._receive(START_S)[0]
+        with self._ordering:
+            if self.layers is None:
+                self.layers = self._receive(START_S)[0]
 
     def ask(self, request: list[dict[str, object]]) -> Reply:
         """Run a request in a fresh child. Raises ZygoteDiedError.
@@ -95,8 +100,9 @@ class Zygote:
 
     def _ask(self, data: bytes, seconds: float, *, everything: bool) -> Reply:
         self._everything = everything
-        self._order({"take": everything})
-        told, descriptors = self._receive(_SLACK_S)
+        with self._ordering:
+            self._order({"take": everything, "warm": not self.hurried})
+            told, descriptors = self._receive(_SLACK_S)
         pid, (request_in, reply_out) = told["pid"], descriptors
         try:
             outcome, reply = _exchange(request_in, reply_out, data, seconds)
@@ -104,10 +110,11 @@ class Zygote:
             os.close(request_in)
             os.close(reply_out)
         fine = outcome == "ran" and bool(reply)
-        self._order({"ended": pid, "tell": not fine})
-        if fine:
-            return Reply(outcome, 0, reply)
-        status = self._receive(_SLACK_S)[0]["status"]
+        with self._ordering:
+            self._order({"ended": pid, "tell": not fine})
+            if fine:
+                return Reply(outcome, 0, reply)
+            status = self._receive(_SLACK_S)[0]["status"]
         killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if outcome == "ran":
             outcome = "timeout" if killed_by == signal.SIGXCPU else "died"

@@ -2,8 +2,8 @@
 
 It takes orders on a socket, and never sees a request: with `take` it hands over the pipes of a child that waits,
 and whoever asks talks to that child directly. So nothing of one request, and no reference, is in the memory that the
-next child inherits. A spare child is forked and warmed ahead, while the one before runs: that takes 30 ms out of the
-waiting time.
+next child inherits. A spare child is forked ahead, while the one before runs, and warmed where nobody waits for it:
+that takes 30 ms out of the waiting time.
 """
 
 import contextlib
@@ -37,7 +37,10 @@ class Child:
 
 
 def serve(limits: Limits, control: socket.socket) -> None:
-    """Obey orders until the socket ends: `take` a child, with all of torch or not, or one has `ended`."""
+    """Obey orders until the socket ends.
+
+    They are: `take` a child, with all of torch or not, and `warm` the one after it ahead or not; or one has `ended`.
+    """
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
@@ -53,7 +56,7 @@ def serve(limits: Limits, control: socket.socket) -> None:
             _kill(spare.pid)
             return
         match json.loads(order):
-            case {"take": bool(wanted)}:
+            case {"take": bool(wanted), "warm": bool(warm)}:
                 if wanted and not everything:
                     everything, spare = True, _reload(spare, limits, layers)
                 socket.send_fds(control, [json.dumps({"pid": spare.pid}).encode()], [spare.request, spare.reply])
@@ -62,7 +65,7 @@ def serve(limits: Limits, control: socket.socket) -> None:
                 taken += 1
                 if taken == _MANY:
                     large_pages.use()  # a third of a second, which few forks would not earn back
-                spare = _fork(limits, layers)
+                spare = _fork(limits, layers, warm=warm)
             case {"ended": int(pid), "tell": bool(tell)}:
                 _kill(pid)
                 if tell:
@@ -134,7 +137,7 @@ def _computes(limits: Limits, layers: Layers) -> bool:
     return answers
 
 
-def _fork(limits: Limits, layers: Layers) -> Child:
+def _fork(limits: Limits, layers: Layers, *, warm: bool = True) -> Child:
     request_out, request_in = os.pipe()
     reply_out, reply_in = os.pipe()
     space = address_space()
@@ -142,6 +145,8 @@ def _fork(limits: Limits, layers: Layers) -> Child:
     if pid == 0:
         try:
             enter(limits, (request_out, reply_in), layers, space)
+            if warm:
+                _warm_up()
             _be_child(request_out, reply_in)
         finally:
             os._exit(0)
@@ -150,12 +155,19 @@ def _fork(limits: Limits, layers: Layers) -> Child:
     return Child(pid, request_in, reply_out)
 
 
-def _be_child(request: int, reply: int) -> None:
-    from tensordrill.judge import running  # noqa: PLC0415 -- already loaded by the zygote
+def _warm_up() -> None:
+    """Touch what an answer touches: a fork shares its parent's memory, and copies each page that it is first to touch.
 
-    # A fork shares its parent's memory page by page, and pays for each page that it is first to touch: 20 ms for a
-    # first answer. Here nobody waits yet.
+    Where somebody waits already, that is no help: not every answer needs all of it.
+    """
+    from tensordrill.judge import running  # noqa: PLC0415 -- loaded before
+
     running.run(running.WARM_UP)
+
+
+def _be_child(request: int, reply: int) -> None:
+    from tensordrill.judge import running  # noqa: PLC0415 -- loaded before
+
     parts = []
     while chunk := os.read(request, _CHUNK):
         parts.append(chunk)
