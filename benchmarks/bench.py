@@ -35,6 +35,17 @@ Q, K = torch.randn(2, 3, 4, 5, dtype=torch.float64), torch.randn(2, 3, 6, 5, dty
 got = torch.einsum("bhqd,bhkd->bhqk", Q, K)
 assert torch.allclose(got, Q @ K.mT)
 """
+FORKS = """
+import os, sys
+import torch
+torch.set_num_threads(1)
+print(flush=True)
+for line in sys.stdin:
+    if not (child := os.fork()):
+        os.write(1, line.encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+"""
 
 
 def main() -> None:
@@ -53,13 +64,20 @@ def main() -> None:
     say("tensordrill --help", help_, floor, "of import torch", at_most=0.10)
     say("first prompt, existing data file", prompt, floor, "of import torch", at_most=0.45)
     say("first prompt, existing data file", prompt, libraries, "of those imports")
-    warm, fresh = sorted(warm_trips()), statistics.median(process(ONE_ANSWER) for _ in range(ROUNDS))
-    p50, p99 = warm[len(warm) // 2], warm[int(len(warm) * 0.99)]
+    warm, forks = warm_trips()
+    fresh = statistics.median(process(ONE_ANSWER) for _ in range(ROUNDS))
+    (p50, p99), (fork50, fork99) = (
+        (sorted(all_)[TRIPS // 2], sorted(all_)[TRIPS * 99 // 100]) for all_ in (warm, forks)
+    )
     print(f"\nwarm grade over {TRIPS} answers, against a fresh process that imports torch and checks one")
     say("fresh process", fresh)
     print(
         f"  p50 {p50 * 1000:.1f} ms (at most 12), p99 {p99 * 1000:.1f} ms (at most 25), "
         f"{fresh / p50:.0f} times faster (at least 90)"
+    )
+    print(
+        f"  {p50 / fork50:.1f} and {p99 / fork99:.1f} of a bare fork of a process with torch, in turn with them: "
+        f"p50 {fork50 * 1000:.1f} ms, p99 {fork99 * 1000:.1f} ms"
     )
     back = statistics.median(back_again() for _ in range(ROUNDS))
     print("\nwith the full lockdown")
@@ -146,19 +164,32 @@ def chunks(terminal: int) -> Iterator[bytes]:
         yield chunk
 
 
-def warm_trips() -> list[float]:
-    """Seconds of single answers, judged by a warm judge that has certified the puzzle ahead, as in a session."""
+def warm_trips() -> tuple[list[float], list[float]]:
+    """Seconds of single answers, judged by a warm judge that has certified the puzzle ahead, as in a session.
+
+    And in turn with them, seconds of the least that a child can cost: to be forked, and to answer.
+    """
     puzzle = built_in()["einsum.attention-scores"].puzzle(0)
-    with Judge() as judge:
+    forking = subprocess.Popen([sys.executable, "-c", FORKS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+    assert forking.stdin is not None
+    assert forking.stdout is not None
+    forking.stdout.readline()
+    with Judge() as judge, forking:
         answer = judge.solution(puzzle)
         judge.certify(puzzle)
-        taken = []
+        trips, forks = [], []
         for _ in range(TRIPS):
             started = time.perf_counter()
             assert judge.grade(puzzle, answer).correct
-            taken.append(time.perf_counter() - started)
+            trips.append(time.perf_counter() - started)
             time.sleep(0.02)  # a learner pauses between answers; this is round trip, not throughput
-    return taken
+            started = time.perf_counter()
+            forking.stdin.write(b"\n")
+            forking.stdout.readline()
+            forks.append(time.perf_counter() - started)
+            time.sleep(0.02)
+        forking.stdin.close()
+    return trips, forks
 
 
 def back_again() -> float:
