@@ -224,6 +224,22 @@ def test_predictions_that_are_wrong(value: Value, said: object) -> None:
     assert compare_said(seen(value), Said(said)) is not None
 
 
+@pytest.mark.parametrize(
+    ("value", "said", "told"),
+    [
+        (tensor(1.0, 2.0), [[1, 2]], "It has shape (2,); yours has shape (1, 2)."),
+        (tensor(1.0, 2.0), 1, "It has shape (2,); yours is a single value."),
+        (tensor(1.0, shape=()), [1], "It is a single value; yours has shape (1,)."),
+        (Items("tuple", (Scalar("int", 2),)), (2, 3), "It has 1 number; yours has 2."),
+        (tensor(1.0, 2.0), [[1], 2], "Your numbers are not nested as those of the result."),
+    ],
+)
+def test_a_prediction_of_another_shape_is_told_whose_is_whose(value: Value, said: object, told: str) -> None:
+    found = compare_said(seen(value), Said(said))
+    assert found
+    assert found.sentence == told
+
+
 def test_an_error_is_predicted_or_not() -> None:
     raised = Observed(raised=Raised("RuntimeError", "sizes differ"))
     assert compare_said(raised, Said(error=True)) is None

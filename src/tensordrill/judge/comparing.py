@@ -165,11 +165,11 @@ def _difference_said(name: str, expected: Value, said: object, slack: float) -> 
     got_shape, got = flat(answer)
     if want_shape is None or got_shape is None or want_shape != got_shape:
         if isinstance(expected, Items) and expected.kind == "tuple":
-            sentence = f"{_capital(name)} has {len(want)} number{'s' * (len(want) != 1)}, and the answer {len(got)}."
+            sentence = f"It has {len(want)} number{'s' * (len(want) != 1)}; yours has {len(got)}."
         elif want_shape is None or got_shape is None:
-            sentence = "The numbers of the answer are not nested as those of the result."
+            sentence = "Your numbers are not nested as those of the result."
         else:
-            sentence = f"{_capital(name)} has shape {want_shape}, and the answer {got_shape}."
+            sentence = f"It {_shaped(want_shape)}; yours {_shaped(got_shape)}."
         return Difference(Status.WRONG_SHAPE, name, sentence, expected, answer)
     if any(
         isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str)
@@ -185,6 +185,10 @@ def _difference_said(name: str, expected: Value, said: object, slack: float) -> 
     if not cells:
         return None
     return Difference(Status.WRONG_VALUE, name, _count("the answer", len(cells), len(want)), expected, answer, cells)
+
+
+def _shaped(shape: tuple[int, ...]) -> str:
+    return f"has shape {shape}" if shape else "is a single value"
 
 
 def said_value(said: object) -> Value:
