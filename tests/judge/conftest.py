@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterable, Mapping
+from typing import Protocol
 
 import pytest
 
@@ -13,14 +14,20 @@ from tensordrill.puzzles import Puzzle
 Check = Callable[[Puzzle, Iterable[str], Mapping[str, str | None]], None]
 
 
-@pytest.fixture(scope="session")
-def asked_for(catalog: Catalog) -> Callable[[str, int, str], Puzzle]:
-    """The first puzzle of a drill and level whose prompt says that, a regular expression."""
+class AskedFor(Protocol):
+    def __call__(self, drill: str, level: int, *told: str) -> Puzzle: ...
 
-    def first(drill: str, level: int, told: str) -> Puzzle:
-        for seed in range(800):
+
+@pytest.fixture(scope="session")
+def asked_for(catalog: Catalog) -> AskedFor:
+    """The first puzzle of a drill and level that shows all of that: regular expressions, `^` and `$` for lines."""
+
+    def first(drill: str, level: int, *told: str) -> Puzzle:
+        for seed in range(5000):
             it = catalog[drill].puzzle(seed, level)
-            if re.search(told, " ".join(it.face.prompt.split())):
+            face = it.face
+            prompt, axes = " ".join(face.prompt.split()), [tensor.axes for tensor in face.tensors or ()]
+            if all(re.search(one, f"{prompt}\n{face.code}\n{face.ask}\n{axes}", re.MULTILINE) for one in told):
                 return it
         raise AssertionError((drill, level, told))
 

@@ -5,25 +5,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge
-from tensordrill.puzzles import Choose, FixLine, Puzzle
+from tensordrill.puzzles import Choose, FixLine
 
 if TYPE_CHECKING:
-    from tests.judge.conftest import Check
+    from tests.judge.conftest import AskedFor, Check
 
 SLIP = Status.UNPARSABLE
-
-
-def found(catalog: Catalog, drill: str, level: int, *holds: str) -> Puzzle:
-    """The first puzzle whose program and question hold these patterns."""
-    for seed in range(5000):
-        it = catalog[f"dtypes.{drill}"].puzzle(seed, level)
-        text = f"{it.face.code}\n{it.face.ask}"
-        if all(re.search(pattern, text, re.MULTILINE) for pattern in holds):
-            return it
-    raise AssertionError((drill, level, holds))
 
 
 PREDICTIONS = [
@@ -125,14 +114,14 @@ PREDICTIONS = [
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), PREDICTIONS)
 def test_predictions(
     check: "Check",
-    catalog: Catalog,
+    asked_for: "AskedFor",
     drill: str,
     level: int,
     holds: list[str],
     right: list[str],
     wrong: dict[str, str | None],
 ) -> None:
-    check(found(catalog, drill, level, *holds), right, wrong)
+    check(asked_for(f"dtypes.{drill}", level, *holds), right, wrong)
 
 
 CHOICES = [
@@ -183,9 +172,15 @@ CHOICES = [
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), CHOICES)
 def test_choices(
-    judge: Judge, catalog: Catalog, drill: str, level: int, holds: list[str], right: str, wrong: dict[str, str | None]
+    judge: Judge,
+    asked_for: "AskedFor",
+    drill: str,
+    level: int,
+    holds: list[str],
+    right: str,
+    wrong: dict[str, str | None],
 ) -> None:
-    it = found(catalog, drill, level, *holds)
+    it = asked_for(f"dtypes.{drill}", level, *holds)
     assert isinstance(it, Choose)
     texts = [choice.text for choice in it.choices]
     [answer] = [text for text in texts if re.fullmatch(right, text)]
@@ -231,10 +226,10 @@ PLAIN_LIST = (2, (r"self.layers = \[",))
     ],
 )
 def test_device_fix(
-    judge: Judge, catalog: Catalog, which: tuple[int, tuple[str, ...]], line: str, text: str, turn: str | None
+    judge: Judge, asked_for: "AskedFor", which: tuple[int, tuple[str, ...]], line: str, text: str, turn: str | None
 ) -> None:
     level, holds = which
-    it = found(catalog, "device-fix", level, *holds)
+    it = asked_for("dtypes.device-fix", level, *holds)
     assert isinstance(it, FixLine)
     lines = it.face.lines or ()
     number = next(i for i, one in enumerate(lines, 1) if re.match(rf"\s*{line}", one))

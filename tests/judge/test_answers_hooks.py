@@ -1,16 +1,18 @@
 """Answers to the hooks drills (for hooks.patch see the file beside), written from what the prompts say."""
 
-from collections.abc import Callable
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tensordrill.catalog import Catalog
 from tensordrill.judge import Judge
-from tensordrill.puzzles import Puzzle
+
+if TYPE_CHECKING:
+    from tensordrill.puzzles import Puzzle
+    from tests.judge.conftest import AskedFor
 
 Asked = tuple[str, int, str]
-First = Callable[[str, int, str], Puzzle]
 
 
 ATTN = ("hooks.capture", 1, "return what `model.blocks.1..attn` returns[.]")
@@ -342,7 +344,7 @@ CORPUS: dict[Asked, dict[str, str | None]] = {
     ("asked", "answer", "turn"),
     [(asked, answer, turn) for asked, answers in CORPUS.items() for answer, turn in answers.items()],
 )
-def test_answers(judge: Judge, asked_for: First, asked: Asked, answer: str, turn: str | None) -> None:
+def test_answers(judge: Judge, asked_for: "AskedFor", asked: Asked, answer: str, turn: str | None) -> None:
     """`turn` is empty for a right answer, None for a wrong one that has no name."""
     verdict = judge.grade(asked_for(*asked), dedent(answer))
     assert verdict.correct == (turn == ""), verdict.feedback

@@ -1,11 +1,17 @@
 """Answers to memory.numpy-bridge as people type them, right and wrong, and what the judge says of them."""
 
+import re
+from typing import TYPE_CHECKING
+
 import pytest
 from tensordrill.drills.memory_numpy import MORE_TO_NUMPY, MORE_TO_TORCH, TO_NUMPY, TO_TORCH, Bridge
 
 from tensordrill.catalog import Catalog
 from tensordrill.judge import Judge
 from tensordrill.puzzles import PredictValue
+
+if TYPE_CHECKING:
+    from tests.judge.conftest import AskedFor
 
 
 @pytest.mark.parametrize("bridge", [*TO_TORCH, *TO_NUMPY, *MORE_TO_TORCH, *MORE_TO_NUMPY])
@@ -20,15 +26,6 @@ def test_torch_and_numpy_share_what_the_drill_says(judge: Judge, bridge: Bridge)
         why="",
     )
     assert judge.grade(it, "[50]" if bridge.shares else "[2]").correct, bridge
-
-
-def found(catalog: Catalog, level: int, *holds: str) -> PredictValue:
-    for seed in range(5000):
-        it = catalog["memory.numpy-bridge"].puzzle(seed, level)
-        assert isinstance(it, PredictValue)
-        if all(text in f"\n{it.program}\n{it.ask}" for text in holds):
-            return it
-    raise AssertionError(holds)
 
 
 def numbers(it: PredictValue) -> list[int]:
@@ -52,9 +49,16 @@ def numbers(it: PredictValue) -> list[int]:
     ],
 )
 def test_answers(
-    judge: Judge, catalog: Catalog, level: int, holds: tuple[str, ...], right: object, wrong: object, turn: str | None
+    judge: Judge,
+    asked_for: "AskedFor",
+    level: int,
+    holds: tuple[str, ...],
+    right: object,
+    wrong: object,
+    turn: str | None,
 ) -> None:
-    it = found(catalog, level, *holds)
+    it = asked_for("memory.numpy-bridge", level, *map(re.escape, holds))
+    assert isinstance(it, PredictValue)
     old = numbers(it)
     known = {"old": old, "plus": [n + 10 for n in old], "first 50": [50, *old[1:]], "error": "error"}
     answer, mistake = (known[one] if isinstance(one, str) else one for one in (right, wrong))

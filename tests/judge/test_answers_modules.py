@@ -9,22 +9,12 @@ import pytest
 from tensordrill.catalog import Catalog
 from tensordrill.domain import Status
 from tensordrill.judge import Judge
-from tensordrill.puzzles import Puzzle, WriteCode, WriteExpression
+from tensordrill.puzzles import WriteCode, WriteExpression
 
 if TYPE_CHECKING:
-    from tests.judge.conftest import Check
+    from tests.judge.conftest import AskedFor, Check
 
 RAISED, VALUE, SHAPE, SLIP = Status.RAISED, Status.WRONG_VALUE, Status.WRONG_SHAPE, Status.UNPARSABLE
-
-
-def found(catalog: Catalog, drill: str, level: int, *holds: str) -> Puzzle:
-    """The first puzzle whose prompt and program together hold these patterns."""
-    for seed in range(5000):
-        it = catalog[drill].puzzle(seed, level)
-        text = f"{it.face.prompt}\n{it.face.code}\n{[t.axes for t in it.face.tensors or ()]}"
-        if all(re.search(pattern, text, re.MULTILINE) for pattern in holds):
-            return it
-    raise AssertionError((drill, level, holds))
 
 
 # --- predictions: what a program holds says what is right, by counting by hand
@@ -103,14 +93,14 @@ PREDICTIONS = [
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), PREDICTIONS)
 def test_predictions(
     check: "Check",
-    catalog: Catalog,
+    asked_for: "AskedFor",
     drill: str,
     level: int,
     holds: list[str],
     right: list[str],
     wrong: dict[str, str | None],
 ) -> None:
-    check(found(catalog, drill, level, *holds), right, wrong)
+    check(asked_for(drill, level, *holds), right, wrong)
 
 
 # --- modules.linear
@@ -153,9 +143,9 @@ FOLD = (r"`layer\(x \* gain\)`", "weight of that")
     ],
 )
 def test_linear(
-    judge: Judge, catalog: Catalog, level: int, holds: tuple[str, ...], answer: str, turn: str | None
+    judge: Judge, asked_for: "AskedFor", level: int, holds: tuple[str, ...], answer: str, turn: str | None
 ) -> None:
-    it = found(catalog, LINEAR, level, *holds)
+    it = asked_for(LINEAR, level, *holds)
     assert isinstance(it, WriteExpression)
     verdict = judge.grade(it, answer)
     assert verdict.correct == (turn == ""), (it.face.prompt, verdict.feedback)

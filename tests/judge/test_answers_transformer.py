@@ -2,16 +2,17 @@
 
 import re
 from ast import literal_eval
-from collections.abc import Callable
 from textwrap import dedent
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tensordrill.judge import Judge
-from tensordrill.puzzles import Puzzle
+
+if TYPE_CHECKING:
+    from tests.judge.conftest import AskedFor
 
 Asked = tuple[str, int, str]
-First = Callable[[str, int, str], Puzzle]
 
 
 SCORES: dict[str, str | None] = {
@@ -251,7 +252,7 @@ TENSORS: dict[Asked, dict[str, str | None]] = {
     ("asked", "answer", "turn"),
     [(asked, answer, turn) for asked, answers in (EINSUMS | TENSORS).items() for answer, turn in answers.items()],
 )
-def test_answers(judge: Judge, asked_for: First, asked: Asked, answer: str, turn: str | None) -> None:
+def test_answers(judge: Judge, asked_for: "AskedFor", asked: Asked, answer: str, turn: str | None) -> None:
     """`turn` is empty for a right answer, None for a wrong one that has no name."""
     puzzle = asked_for(*asked)
     name = puzzle.face.tensors[0].name if puzzle.face.tensors else ""
@@ -277,7 +278,7 @@ STREAMS = [
 
 
 @pytest.mark.parametrize(("form", "turn"), STREAMS)
-def test_streams(judge: Judge, asked_for: First, form: str, turn: str | None) -> None:
+def test_streams(judge: Judge, asked_for: "AskedFor", form: str, turn: str | None) -> None:
     """The stream after the last layer, added up by hand from the program that is shown."""
     puzzle = asked_for("transformer.residual", 1, r"What is `resid_post\[1\]`")
     lists = re.findall(r"torch\.tensor\((.*)\)", puzzle.face.code or "")

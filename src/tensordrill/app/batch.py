@@ -46,9 +46,10 @@ class _Request:
 def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Iterator[Result]:
     """For each line of a batch its verdict, with the line's `id` where it has one, and whether the line was sound.
 
-    In the order of the lines, each as soon as it is there. Twins of the judge help it. At the end all are stopped.
+    In the order of the lines, each as soon as it is there. Twins of the judge help it, unless it works on a GPU: there
+    each would hold memory of its own. At the end all are stopped.
     """
-    judges = [judge, *(judge.twin() for _ in range(_JUDGES - 1))]
+    judges = [judge, *(judge.twin() for _ in range(0 if judge.on_gpu else _JUDGES - 1))]
     ordered: Queue[Future[Result] | None] = Queue(_WAITING)
     waiting: SimpleQueue[_Line | None] = SimpleQueue()
     stopped = Event()

@@ -119,6 +119,11 @@ class Judge:
     def zygote_pid(self) -> int | None:
         return self._zygote.pid if self._zygote else None
 
+    @property
+    def on_gpu(self) -> bool:
+        """Whether what is right runs on a GPU too, as far as is known yet."""
+        return self._gpu is not None
+
     def certify(self, puzzle: Puzzle) -> Certificate:
         """Run the reference and every wrong turn. The certificates of the last puzzles are kept.
 
