@@ -66,11 +66,14 @@ class App:
     def day(self) -> date:
         return study_day(clock.now(), self.settings.rollover)
 
-    def judge(self) -> "Judge":
-        """A judge for the device. Raises UsageError where that is `cuda`, and torch finds no GPU: it waits for that."""
+    def judge(self, *, hurried: bool = False) -> "Judge":
+        """A judge for the device, `hurried` where answers come without a pause.
+
+        Raises UsageError where the device is `cuda`, and torch finds no GPU: it waits for that.
+        """
         from tensordrill.judge import Judge  # noqa: PLC0415 -- the judge's side costs `drills` and `stats` nothing
 
-        judge = Judge(device=self._device or self.settings.device)
+        judge = Judge(device=self._device or self.settings.device, hurried=hurried)
         try:
             judge.require_device()
         except UsageError:

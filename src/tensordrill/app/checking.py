@@ -54,7 +54,7 @@ def check(drills: Sequence[Drill], seeds: int, jobs: int) -> Iterator[Report]:
     """Certify every level of the drills over the seeds 0 to `seeds` - 1, a report a level, as they are done."""
     tasks = [(drill.id, level, seeds) for drill in drills for level in range(1, drill.levels + 1)]
     if jobs == 1:
-        with Judge() as judge:
+        with Judge(hurried=True) as judge:
             for drill in drills:
                 for level in range(1, drill.levels + 1):
                     yield check_level(drill, level, seeds, judge)
@@ -146,7 +146,7 @@ def _out_of_time(number: int, frame: object) -> None:
 
 def _start() -> None:
     global _judge  # noqa: PLW0603 -- one judge for each worker process
-    _judge = Judge()
+    _judge = Judge(hurried=True)
 
 
 def _check_named(task: tuple[str, int, int]) -> Report:

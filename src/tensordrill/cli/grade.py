@@ -77,7 +77,7 @@ def _batch(source: str, device: str | None) -> int:
     from tensordrill.app.batch import grade_lines
 
     sound, app = True, App(device)
-    with _opened(source) as file, app.judge() as judge:
+    with _opened(source) as file, app.judge(hurried=True) as judge:
         for verdict, fine in grade_lines(_lines(file, source), app.catalog, judge):
             options.print_json(verdict)
             sound &= fine

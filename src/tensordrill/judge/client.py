@@ -41,6 +41,7 @@ class Judge:
 
     `backend` is `zygote` or `spawned`; left out, the system or `TENSORDRILL_JUDGE` decides. `device` is `cpu`, `cuda`
     or `auto`: what is right on the CPU then runs on a GPU too (`gpu`, where one is given), with `auto` if there is one.
+    `hurried` says that answers come without a pause: then nothing is made ready for the next one before it comes.
     One thread at a time may use it: another calls `stop`, or uses a `twin`. Raises UsageError for another backend.
     """
 
@@ -51,10 +52,12 @@ class Judge:
         backend: str | None = None,
         device: str = "cpu",
         gpu: Gpu | None = None,
+        hurried: bool = False,
     ) -> None:
         self._limits = limits or Limits()
         self._backend = backend_named(backend)
         self._device = device
+        self._hurried = hurried
         self._gpu = gpu
         if gpu is None and (device == "cuda" or (device == "auto" and likely())):
             self._gpu = Gpu(self._limits)
@@ -75,7 +78,7 @@ class Judge:
         if self._stopped:
             raise ZygoteDiedError("the judge was stopped")
         if self._zygote is None:
-            self._zygote = start_backend(self._limits, self._backend)
+            self._zygote = start_backend(self._limits, self._backend, hurried=self._hurried)
         if self._gpu is not None:
             self._gpu.start()
 
@@ -85,10 +88,9 @@ class Judge:
         Raises ZygoteDiedError after `stop`.
         """
         self.start()
-        twin = Judge(self._limits, backend=self._backend, device=self._device)
+        twin = Judge(self._limits, backend=self._backend, device=self._device, hurried=self._hurried)
         twin._certificates = self._certificates
         if isinstance(self._zygote, Zygote):  # the other backend is for one thread
-            self._zygote.hurried = True
             twin._zygote = self._zygote
         return twin
 

@@ -55,13 +55,13 @@ class Zygote:
     answers come without a pause: then children are not warmed up ahead, which pays only while nobody waits.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, *, hurried: bool = False) -> None:
         self._limits = limits
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Its own session: Ctrl-C in the terminal is for the learner's session, not for the judge.
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 -- our own module
-                [sys.executable, "-P", "-m", "tensordrill.judge.zygote", json.dumps(astuple(limits))],
+                [sys.executable, "-P", "-m", "tensordrill.judge.zygote", json.dumps([astuple(limits), hurried])],
                 stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -70,7 +70,6 @@ class Zygote:
             )
         self._ordering = Lock()  # an order and what it brings belong together
         self.layers: dict[str, bool] | None = None
-        self.hurried = False
         self._everything = False  # whether torch is imported to its last module
 
     @property
@@ -101,7 +100,7 @@ class Zygote:
     def _ask(self, data: bytes, seconds: float, *, everything: bool) -> Reply:
         self._everything = everything
         with self._ordering:
-            self._order({"take": everything, "warm": not self.hurried})
+            self._order({"take": everything})
             told, descriptors = self._receive(_SLACK_S)
         pid, (request_in, reply_out) = told["pid"], descriptors
         try:

@@ -68,9 +68,9 @@ def backend_named(backend: str | None = None) -> str:
     return name
 
 
-def start_backend(limits: Limits, backend: str | None = None) -> Backend:
+def start_backend(limits: Limits, backend: str | None = None, *, hurried: bool = False) -> Backend:
     """Begin to load torch, in a backend of that name. Raises UsageError as `backend_named` does."""
-    return Zygote(limits) if backend_named(backend) == "zygote" else Spawned(limits)
+    return Zygote(limits, hurried=hurried) if backend_named(backend) == "zygote" else Spawned(limits)
 
 
 class MissingDeviceError(RuntimeError):

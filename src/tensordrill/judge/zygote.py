@@ -24,6 +24,7 @@ from tensordrill.judge.sandbox import Layers, Limits, address_space, enter
 _CHUNK = 1 << 18
 MAX_ORDER = 1000
 _MANY = 30  # children
+_IDLE_S = 1.0
 _ended: list[int] = []
 
 
@@ -36,11 +37,8 @@ class Child:
     reply: int
 
 
-def serve(limits: Limits, control: socket.socket) -> None:
-    """Obey orders until the socket ends.
-
-    They are: `take` a child, with all of torch or not, and `warm` the one after it ahead or not; or one has `ended`.
-    """
+def serve(limits: Limits, control: socket.socket, *, hurried: bool) -> None:
+    """Obey orders until the socket ends: `take` a child, with all of torch or not, or one has `ended`."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for standard in (0, 1, 2):
         os.dup2(nowhere, standard)
@@ -48,24 +46,26 @@ def serve(limits: Limits, control: socket.socket) -> None:
     if (layers := _layers_that_work(limits)) is None:
         return
     _send(control, {"landlock": layers.landlock is not None, "seccomp": layers.seccomp})
-    spare = _fork(limits, layers)
-    everything = False
+    spare = _fork(limits, layers, warm=not hurried)
+    everything = large = False
     taken = 0
     while True:
+        # It takes a third of a second: few forks would not earn that back, and nobody should wait for it.
+        if taken >= _MANY and not large and (hurried or not select.select([control], [], [], _IDLE_S)[0]):
+            large_pages.use()
+            large = True
         if not (order := control.recv(MAX_ORDER)):
             _kill(spare.pid)
             return
         match json.loads(order):
-            case {"take": bool(wanted), "warm": bool(warm)}:
+            case {"take": bool(wanted)}:
                 if wanted and not everything:
                     everything, spare = True, _reload(spare, limits, layers)
                 socket.send_fds(control, [json.dumps({"pid": spare.pid}).encode()], [spare.request, spare.reply])
                 os.close(spare.request)
                 os.close(spare.reply)
                 taken += 1
-                if taken == _MANY:
-                    large_pages.use()  # a third of a second, which few forks would not earn back
-                spare = _fork(limits, layers, warm=warm)
+                spare = _fork(limits, layers, warm=not hurried)
             case {"ended": int(pid), "tell": bool(tell)}:
                 _kill(pid)
                 if tell:
@@ -201,4 +201,5 @@ def _write(descriptor: int, data: bytes) -> None:
 
 
 if __name__ == "__main__":
-    serve(Limits(*json.loads(sys.argv[1])), socket.socket(fileno=os.dup(0)))
+    values, in_a_hurry = json.loads(sys.argv[1])
+    serve(Limits(*values), socket.socket(fileno=os.dup(0)), hurried=in_a_hurry)
