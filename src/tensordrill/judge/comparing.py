@@ -171,12 +171,11 @@ def _difference_said(name: str, expected: Value, said: object, slack: float) -> 
         else:
             sentence = f"It {_shaped(want_shape)}; yours {_shaped(got_shape)}."
         return Difference(Status.WRONG_SHAPE, name, sentence, expected, answer)
-    if any(
-        isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str)
-        for w, g in zip(want, got, strict=True)
-    ):
-        sentence = "True or False is asked for." if isinstance(want[0], bool) else "Another kind of value is asked for."
-        return Difference(Status.WRONG_DTYPE, name, sentence, expected, answer)
+    for w, g in zip(want, got, strict=True):
+        if isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str):
+            kind = "True or False" if isinstance(w, bool) else "A dtype" if isinstance(w, str) else "A number"
+            sentence = f"{kind if w is not None else 'None'} is asked for, not {g}."
+            return Difference(Status.WRONG_DTYPE, name, sentence, expected, answer)
     cells = frozenset(
         i
         for i, (w, g) in enumerate(zip(want, got, strict=True))
