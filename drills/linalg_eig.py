@@ -28,8 +28,9 @@ def _positive(d):
 
 
 def _triangular(d):
-    values = torch.arange(1.0, d + 1).roll(d // 2 + 1)
-    return torch.randn(d, d).triu(1) + values.diag()
+    values = torch.arange(1.0, d + 1)
+    values[0] = -(d + 2.0)
+    return torch.randn(d, d).triu(1) + values.roll(d // 2 + 1).diag()
 
 
 def _chain(d):
@@ -46,7 +47,8 @@ def _aligned(v, dim=-1):
 """
 EIGH, EIG = "torch.linalg.eigh(A)", "torch.linalg.eig(A)"
 ROW = "The eigenvectors are the columns of `vectors`, not its rows."
-ASCENDING = "`eigh` gives the eigenvalues in ascending order: the largest comes last."
+ASCENDING = "`eigh` gives the eigenvalues in ascending order, negative ones first: the largest comes last."
+SIGNED = "The sign counts: a negative eigenvalue is smaller than every positive one."
 UNSORTED = "`eig` gives the eigenvalues in no order: find the one that is asked for."
 EITHER = "It may have any length and either sign."
 
@@ -88,7 +90,7 @@ def named(rng: Rng) -> Task:
         ("eigenvalue", f"values[{at}]", "That is the eigenvalue; its eigenvector is asked for."),
     ]
     told = f"`A` is symmetric. Write an eigenvector of its {kind} eigenvalue. {EITHER}"
-    return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, f"vectors[:, {at}]", "d", wrong)
+    return Task(told, "A = _mixed(d + 2)", EIGH, f"vectors[:, {at}]", "d", wrong)
 
 
 def eigenvalue(rng: Rng) -> Task:
@@ -181,13 +183,15 @@ def unsorted(rng: Rng) -> Task:
         (
             "other-end",
             f"vectors.real[:, values.real.{other}()]",
-            f"That is the {'smallest' if largest else 'largest'}.",
+            f"That is the {'smallest' if largest else 'largest'}. {SIGNED}",
         ),
         ("complex", f"vectors[:, values.real.{pick}()]", "`eig` gives complex numbers; a real vector is asked for."),
     ]
+    if not largest:  # the largest without its sign is the smallest
+        wrong.append(("by-size", "vectors.real[:, values.abs().argmin()]", SIGNED))
     told = (
-        f"`A` is triangular, and its eigenvalues are real and all different. Write a real eigenvector of the "
-        f"{'largest' if largest else 'smallest'} eigenvalue. {EITHER}"
+        f"`A` is triangular, and its eigenvalues are real, all different and of both signs. Write a real eigenvector "
+        f"of the {'largest' if largest else 'smallest'} eigenvalue. {EITHER}"
     )
     return Task(told, "A = _triangular(d + 2)", EIG, order, "d", wrong, shown=rng.level == GUIDED or rng.chance(0.6))
 
@@ -206,9 +210,10 @@ def top_few(rng: Rng) -> Task:
     ]  # fmt: skip
     told = (
         f"`A` is symmetric. Write eigenvectors of its {k} {'largest' if largest else 'smallest'} eigenvalues as the "
-        f"columns of a (d, {k}) tensor, that of the {'largest' if largest else 'smallest'} first. {EITHER}"
+        f"columns of a (d, {k}) tensor, that of the {'largest' if largest else 'smallest'} first. "
+        "Each may have any length and either sign."
     )
-    return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, right, f"d {k}", wrong, "_aligned(answer, 0)")
+    return Task(told, "A = _mixed(d + 2)", EIGH, right, f"d {k}", wrong, "_aligned(answer, 0)")
 
 
 def batch(rng: Rng) -> Task:
