@@ -103,7 +103,7 @@ def batch_sizes(rng: Rng) -> Question:
         Belief("filled-up", full, "Nothing fills up the last batch: no example comes twice in an epoch."),
         Belief("evened-out", evened(count, batch), "The batches are not evened out: all are full but the last."),
         Belief("small-first", right[::-1], "The batch that is not full comes last."),
-        Belief("empty-batch", [*right, 0], "Where the batch size divides, there is no empty batch at the end."),
+        Belief("empty-batch", [*right, 0], "There is no empty batch at the end."),
     ]
     return Question([*lines, f"loader = {call}"], ask, right, beliefs)
 
@@ -225,9 +225,9 @@ def replicas(rng: Rng) -> Question:
     right = ceil(share / batch)
     beliefs = [
         Belief("whole-dataset", ceil(count / batch), f"This process gets one {ranks}th of the dataset."),
-        Belief("batch-shared", ceil(count / max(1, batch // ranks)), "batch_size is each process's own."),
         Belief("last-dropped", share // batch, told(drop=False)),
         Belief("share-for-batches", share, "That is how many examples this process gets, and not the batches."),
+        Belief("batch-shared", ceil(share / max(1, batch // ranks)), "batch_size is each process's own."),
         Belief("all-processes", right * ranks, "That is for all processes together."),
     ]
     call = f"DataLoader(range({count}), batch_size={batch}, sampler=sampler)"

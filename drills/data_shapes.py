@@ -93,7 +93,7 @@ def beliefs(field: Field, other: Field | None, batch: int, full: int, count: int
     if batch != full:
         found.append(Belief("full-batch", (full, *shape), "The last batch has what is left over, and is smaller."))
     if other and other.shape is not None:
-        found.append(Belief("other-field", (batch, *other.shape), f"That is the shape of the {other.name}s."))
+        found.append(Belief("other-field", (batch, *other.shape), "That is the shape of the other part of the batch."))
     return found
 
 
