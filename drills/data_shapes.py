@@ -131,7 +131,8 @@ def asked(
         ],
         why="The default `collate_fn` keeps the structure of an example (tuple, dict, list) and collates each part: "
         "tensors and arrays of one shape are stacked along a new axis 0, numbers become a tensor of shape `(B,)`, "
-        "strings stay a list. What cannot be stacked raises: unequal lengths need a `collate_fn` that pads.",
+        "strings stay strings, in a list or tuple. What cannot be stacked raises: unequal lengths need a `collate_fn` "
+        "that pads.",
     )
 
 
