@@ -211,10 +211,13 @@ def sampled(rng: Rng) -> Question:
     return Question([line, f"loader = {call}"], "len(loader)", right, beliefs)
 
 
+PARTS = {2: "half", 3: "a third", 4: "a quarter"}
+
+
 def replicas(rng: Rng) -> Question:
     """Each of several processes gets its share of the dataset, and makes batches of that."""
     count, batch, _ = counted(rng)
-    ranks = rng.pick([2, 3, 4])
+    ranks = rng.pick(list(PARTS))
     count = count * ranks + rng.integer(1, ranks - 1)
     cut = rng.chance(0.4)
     share = count // ranks if cut else ceil(count / ranks)
@@ -224,7 +227,7 @@ def replicas(rng: Rng) -> Question:
     )
     right = ceil(share / batch)
     beliefs = [
-        Belief("whole-dataset", ceil(count / batch), f"This process gets one {ranks}th of the dataset."),
+        Belief("whole-dataset", ceil(count / batch), f"This process gets {PARTS[ranks]} of the dataset."),
         Belief("last-dropped", share // batch, told(drop=False)),
         Belief("share-for-batches", share, "That is how many examples this process gets, and not the batches."),
         Belief("batch-shared", ceil(share / max(1, batch // ranks)), "batch_size is each process's own."),

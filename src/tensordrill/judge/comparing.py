@@ -11,7 +11,7 @@ from tensordrill.puzzles import Said
 
 # Relative and absolute tolerance by the dtype of the answer. The absolute one is scaled by the largest entry expected,
 # so that a sum in another order passes, and float64 still tells an epsilon inside a root from one outside.
-_TOLERANCES = {
+TOLERANCES = {
     "float64": (1e-8, 1e-11),
     "float32": (1e-5, 1e-6),
     "float16": (2e-3, 1e-3),
@@ -86,10 +86,10 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
                 return differs(Status.WRONG_SHAPE, f"{_capital(name)} has shape {got.shape}, not {expected.shape}.")
             if unfit := _unfit(expected.dtype, got.dtype, dtypes_matter=dtypes_matter):
                 return differs(Status.WRONG_DTYPE, f"{_capital(name)} has dtype {got.dtype}, {unfit}.")
-            if cells := unlike(expected.elements, got.elements, _TOLERANCES.get(got.dtype, _EXACT), slack):
+            if cells := unlike(expected.elements, got.elements, TOLERANCES.get(got.dtype, _EXACT), slack):
                 return differs(Status.WRONG_VALUE, _count(name, len(cells), len(expected.elements)), cells)
         case Scalar(), Scalar():
-            tolerance = _EXACT if expected.kind == got.kind != "float" else _TOLERANCES["float64"]
+            tolerance = _EXACT if expected.kind == got.kind != "float" else TOLERANCES["float64"]
             if not _alike(expected.value, got.value, tolerance, slack):
                 return differs(Status.WRONG_VALUE, f"{_capital(name)} is {got.value}, not {expected.value}.")
         case Items(), Items():
