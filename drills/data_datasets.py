@@ -180,7 +180,7 @@ def repeated(rng: Rng) -> Task:
     told = f"The items are the entries of the tensor `{x}`, each `times` times: " + (
         "all of them in order, then all of them again, and so on."
         if whole
-        else "first entry 0 each time, then entry 1."
+        else "first entry 0 all those times, then entry 1 all those times, and so on."
     )
     told += " An item is a pair of the entry and its index, an int."
     wrong = [

@@ -10,11 +10,6 @@ GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
 # Hidden: matrices of at least 4 x 4 whose extreme eigenvalues lie apart; and eigenvectors of either sign and any length
 # made one, by scaling them to have 1 as their largest entry. `_aligned` takes them as columns too.
 HIDDEN = """
-def _symmetric(*shape):
-    a = torch.randn(*shape)
-    return a + a.mT
-
-
 def _mixed(d):
     q, _ = torch.linalg.qr(torch.randn(d, d))
     values = torch.arange(1.0, d + 1)
@@ -112,7 +107,7 @@ def eigenvalue(rng: Rng) -> Task:
         wrong = [*wrong, ("column", right.replace("values[", "vectors[:, "), "Those are eigenvectors.")]
     told = f"`A` is symmetric. Without `A`, write {told}."
     output = "d" if "flip" in right else ""
-    return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, right, output, wrong, "answer")
+    return Task(told, "A = _mixed(d + 2)", EIGH, right, output, wrong, "answer")
 
 
 def in_their_terms(rng: Rng) -> Task:
@@ -143,7 +138,7 @@ def in_their_terms(rng: Rng) -> Task:
         ]
     )  # fmt: skip
     told = f"`A` is symmetric. Without `A`, write {told}."
-    made = "A = _symmetric(d + 2, d + 2)"
+    made = "A = _mixed(d + 2)"
     if "x" in right.replace("values", ""):
         made += "\nx = torch.randn(d + 2)"
     return Task(told, made, EIGH, right, output, wrong, "answer")
@@ -228,7 +223,7 @@ def batch(rng: Rng) -> Task:
         f"`A` holds a symmetric matrix for each batch index. Write, with the axes (batch, d), an eigenvector of each "
         f"matrix's {kind} eigenvalue. {EITHER}"
     )
-    made = "A = _symmetric(batch + 1, d + 2, d + 2)"
+    made = "A = torch.stack([_mixed(d + 2) for _ in range(batch + 1)])"
     return Task(told, made, EIGH, f"vectors[..., {at}]", "batch d", wrong, axes="batch d d")
 
 
@@ -266,8 +261,8 @@ def component(rng: Rng) -> Task:
         ("scores", f"X @ vectors[:, {at}]", "Those are the samples' coordinates along it; the direction is asked for."),
     ]  # fmt: skip
     what = f"the variance of the samples is {'largest' if largest else 'smallest'}" if centre else (
-        f"the mean of the samples' squared dot products with it is {'largest' if largest else 'smallest'}, among "
-        "directions of length 1"
+        "the mean of the samples' squared dot products with it, scaled to length 1, is "
+        f"{'largest' if largest else 'smallest'}"
     )  # fmt: skip
     told = f"`X` has the axes (sample, feature). Write a direction along which {what}. {EITHER}"
     made = "X = torch.randn(3 * sample + 8, d + 2) * torch.arange(1.0, d + 3) + 1"
