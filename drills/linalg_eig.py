@@ -282,30 +282,40 @@ def function(rng: Rng) -> Task:
             (
                 "the symmetric root of `A` without negative eigenvalues: the P with P @ P equal to A",
                 "values.sqrt()",
-                "A.sqrt()",
+                "{A}.sqrt()",
                 "values",
             ),
-            ("the inverse of `A`", "1 / values", "1 / A", "values"),
-            ("the matrix exponential of `A`", "values.exp()", "A.exp()", "values"),
+            ("the inverse of `A`", "1 / values", "1 / {A}", "values"),
+            ("the matrix exponential of `A`", "values.exp()", "{A}.exp()", "values"),
             (
                 "the symmetric P without negative eigenvalues for which P @ A @ P is the identity",
                 "values.rsqrt()",
-                "A.abs().rsqrt()",
+                "{A}.abs().rsqrt()",
                 "1 / values",
             ),
-            ("A @ A @ A", "values**3", "A**3", "values"),
+            ("`A @ A @ A`", "values**3", "{A}**3", "values"),
         ]
     )
     scaled = f"({text})" if " " in text else text
+    whole = "(vectors * values @ vectors.T)"
+    unchanged = "That is `A` itself: the function has to go to the eigenvalues first."
+    if alone != "values":
+        unchanged = "That is the inverse of `A`. P comes in twice, so it has the roots of those eigenvalues."
     wrong = [
-        ("of-each-entry", plain, "That goes entry by entry. A function of a matrix is one of its eigenvalues."),
+        (
+            "of-each-entry",
+            plain.format(A=whole),
+            "That goes entry by entry. A function of a matrix is one of its eigenvalues.",
+        ),
         ("v-transposed", f"vectors.T * {scaled} @ vectors", "The eigenvectors are the columns: V, the values, Vᵀ."),
-        ("eigenvalues-unchanged", f"vectors * ({alone}) @ vectors.T", ("The function has to go to the "
-                                                                       "eigenvalues first.")),
-        ("values-on-rows", f"(vectors.T * {scaled}).T @ vectors.T", ("Each eigenvalue belongs to a column of "
-                                                                     "`vectors`.")),
-    ]  # fmt: skip
-    told = f"`A` is symmetric, and its eigenvalues are positive. Write {name}."
+        ("eigenvalues-unchanged", f"vectors * ({alone}) @ vectors.T", unchanged),
+        (
+            "values-on-rows",
+            f"(vectors.T * {scaled}).T @ vectors.T",
+            "Each eigenvalue belongs to a column of `vectors`.",
+        ),
+    ]
+    told = f"`A` is symmetric, and its eigenvalues are positive. Without `A`, write {name}."
     made = "A = _positive(d + 2) / 4 + torch.eye(d + 2)"
     return Task(told, made, EIGH, f"vectors * {scaled} @ vectors.T", "d d", wrong, "answer")
 

@@ -28,6 +28,7 @@ TOP = ("linalg.eig", 1, "is symmetric", "of its largest eigenvalue")
 UNSORTED = ("linalg.eig", 2, "triangular", "of the largest", "torch.linalg.eig")
 SMALLEST = ("linalg.eig", 1, "triangular", "of the smallest", "torch.linalg.eig")
 FEW = ("linalg.eig", 2, "is symmetric", "of its 3 largest", "`values` and `vectors` are given")
+CUBE = ("linalg.eig", 3, "are positive", "A @ A @ A")
 VALUE = ("linalg.eig", 1, "is symmetric", "write its largest eigenvalue.")
 CHAIN = ("linalg.eig", 3, "stationary")
 STD = ("linalg.numpy-port", 1, "x.std(axis=0)")
@@ -58,6 +59,8 @@ MEAN = ("linalg.numpy-port", 2, "i.mean()")
         (REBUILD, "torch.einsum('ik,k,kj->ij', U, S, Vh)"),
         (REBUILD, "sum(s * torch.outer(u, v) for u, s, v in zip(U.T, S, Vh))"),
         (REBUILD, "U @ torch.diag_embed(S) @ Vh"),
+        (CUBE, "vectors @ torch.diag(values**3) @ vectors.T"),
+        (CUBE, "torch.linalg.matrix_power(vectors * values @ vectors.mT, 3)"),
         (VALUE, "values.max()"),
         (VALUE, "torch.linalg.eigvalsh(vectors * values @ vectors.T)[-1]"),
         (SMALLEST, "-3 * vectors[:, values.real.argmin()].real"),
@@ -128,6 +131,8 @@ def test_any_route_is_right(judge: Judge, catalog: Catalog, which: tuple[str, in
         (TOP, "torch.zeros(len(A))", None),
         (TOP, "vectors[:, values.abs().argmax()]", "other-end"),
         (VALUE, "values.abs().max()", None),
+        (CUBE, "A @ A @ A", None),  # which the prompt says itself
+        (CUBE, "vectors * values @ vectors.T", "eigenvalues-unchanged"),
         (UNSORTED, "vectors[:, -1].real", "last-column"),
         (UNSORTED, "vectors[:, values.abs().argmax()].real", "other-end"),
         (SMALLEST, "vectors[:, values.abs().argmin()].real", "by-size"),
