@@ -180,9 +180,9 @@ def repeated(rng: Rng) -> Task:
     told = f"The items are the entries of the tensor `{x}`, each `times` times: " + (
         "all of them in order, then all of them again, and so on."
         if whole
-        else "first entry 0 each time, then entry 1."
+        else "first entry 0 all those times, then entry 1 all those times, and so on."
     )
-    told += " An item is a pair of the entry and its index."
+    told += " An item is a pair of the entry and its index, an int."
     wrong = [
         ("other-order", "item", f"{x}[{other}], {other}", "The repeats stand in the other order."),
         ("index-not-wrapped", "item", f"{x}[{at}], i", "The index is that of the entry, not of the item."),
@@ -223,7 +223,7 @@ def documents(rng: Rng) -> Task:
     told = (
         f"`{name}` is a list of rows of tokens of unlike lengths. Each is cut into blocks of `{size}` tokens from its "
         "start; what is left over of a row is not used, and no block crosses into the next row. The items are all "
-        f"blocks, in order, each as a pair of its tokens and the number of its row in `{name}`, from 0."
+        f"blocks, in order, each as a pair of its tokens and the number of its row in `{name}`, from 0, an int."
     )
     before = f"places = [(d, at) for d, row in enumerate({name}) for at in range(0, len(row) - {size} + 1, {size})]\n"
     item = f"{name}[places[i][0]][places[i][1] : places[i][1] + {size}], places[i][0]"

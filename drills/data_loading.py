@@ -103,7 +103,7 @@ def batch_sizes(rng: Rng) -> Question:
         Belief("filled-up", full, "Nothing fills up the last batch: no example comes twice in an epoch."),
         Belief("evened-out", evened(count, batch), "The batches are not evened out: all are full but the last."),
         Belief("small-first", right[::-1], "The batch that is not full comes last."),
-        Belief("empty-batch", [*right, 0], "Where the batch size divides, there is no empty batch at the end."),
+        Belief("empty-batch", [*right, 0], "There is no empty batch at the end."),
     ]
     return Question([*lines, f"loader = {call}"], ask, right, beliefs)
 
@@ -211,10 +211,13 @@ def sampled(rng: Rng) -> Question:
     return Question([line, f"loader = {call}"], "len(loader)", right, beliefs)
 
 
+PARTS = {2: "half", 3: "a third", 4: "a quarter"}
+
+
 def replicas(rng: Rng) -> Question:
     """Each of several processes gets its share of the dataset, and makes batches of that."""
     count, batch, _ = counted(rng)
-    ranks = rng.pick([2, 3, 4])
+    ranks = rng.pick(list(PARTS))
     count = count * ranks + rng.integer(1, ranks - 1)
     cut = rng.chance(0.4)
     share = count // ranks if cut else ceil(count / ranks)
@@ -224,10 +227,10 @@ def replicas(rng: Rng) -> Question:
     )
     right = ceil(share / batch)
     beliefs = [
-        Belief("whole-dataset", ceil(count / batch), f"This process gets one {ranks}th of the dataset."),
-        Belief("batch-shared", ceil(count / max(1, batch // ranks)), "batch_size is each process's own."),
+        Belief("whole-dataset", ceil(count / batch), f"This process gets {PARTS[ranks]} of the dataset."),
         Belief("last-dropped", share // batch, told(drop=False)),
         Belief("share-for-batches", share, "That is how many examples this process gets, and not the batches."),
+        Belief("batch-shared", ceil(share / max(1, batch // ranks)), "batch_size is each process's own."),
         Belief("all-processes", right * ranks, "That is for all processes together."),
     ]
     call = f"DataLoader(range({count}), batch_size={batch}, sampler=sampler)"

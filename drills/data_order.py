@@ -8,7 +8,7 @@ from tensordrill.authoring import Choice, Choose, Rng, Wrong, drill
 GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
 DATASET, SAME, ANEW, TWICE, OUT, LAST_OUT, RAISES = range(7)  # what an epoch's order can be
 RULES = (
-    "Without shuffling or a sampler the examples come in the dataset's order.",
+    "Without shuffling, and with a SequentialSampler, the examples come in the dataset's order.",
     "Here nothing draws a new order for the second epoch: what decides it starts again from the same state.",
     (
         "Each new iterator over a shuffling loader draws a new order. A generator's seed says where the "
@@ -20,14 +20,29 @@ RULES = (
     "drop_last leaves out the last examples: without shuffling always the same.",
     "A DataLoader takes either shuffle or a sampler; and a batch_sampler takes the place of both, of batch_size too.",
 )
+# What only some loaders do is said to who sees it elsewhere, before the rule that holds.
+ONLY = {
+    TWICE: "Only drawing with replacement takes an example twice. ",
+    OUT: "Only drop_last leaves examples out. ",
+    LAST_OUT: "Only drop_last leaves examples out. ",
+    RAISES: "Only what contradicts itself raises, such as shuffle beside a sampler. ",
+}
+SET_EPOCH = (
+    "A DistributedSampler draws its order from its seed and the epoch that set_epoch tells it, so another epoch has "
+    "another order."
+)
 
 
 @dataclass(frozen=True)
 class Case:
-    """A program that collects two epochs in `first` and `second`, and which of the statements is true of it."""
+    """A program that collects two epochs in `first` and `second`, and which of the statements is true of it.
+
+    `because` takes the place of the rule behind that truth.
+    """
 
     lines: Sequence[str]
     truth: int
+    because: str = ""
 
 
 def statements(count: int, kept: int) -> list[Choice]:
@@ -130,7 +145,7 @@ def sampled(rng: Rng, data: str, batch: str) -> Case:
             Case([f"order = torch.randperm({count}).tolist()",
                   f"loader = DataLoader({lib}Subset({data}, order), {batch}, shuffle=True)", *epochs()], ANEW),
             Case([replicas, f"loader = {made}sampler)", *epochs()], SAME),
-            Case([replicas, f"loader = {made}sampler)", *epochs(between="sampler.set_epoch(1)")], ANEW),
+            Case([replicas, f"loader = {made}sampler)", *epochs(between="sampler.set_epoch(1)")], ANEW, SET_EPOCH),
             Case([f"loader = {batches}RandomSampler({data}), {size}, drop_last=False))", *epochs()], ANEW),
             Case([f"loader = {batches}RandomSampler({data}), {size}, drop_last=True))", *epochs()], OUT),
             Case([f"loader = {batches}SequentialSampler({data}), {size}, drop_last=True))", *epochs()], LAST_OUT),
@@ -232,13 +247,14 @@ def shuffle(rng: Rng) -> Choose:
     others = [i for i in (DATASET, SAME, ANEW) if i != case.truth]
     more = [i for i in (TWICE, OUT, LAST_OUT, RAISES) if i != case.truth]
     shown = sorted([case.truth, *others, *rng.sample(more, 5 - 1 - len(others))])
+    because = case.because or RULES[case.truth]
     prompt = f"An example is a number from 0 to {count - 1}, and is its own index. What is true of the two epochs?"
     return Choose(
         prompt=prompt,
         program="\n".join(["from torch.utils.data import DataLoader", *case.lines]),
         choices=[choices[i] for i in shown],
         right=choices[case.truth].text,
-        wrong=[Wrong(NAMES[i], choices[i].text, RULES[case.truth]) for i in shown if i != case.truth],
+        wrong=[Wrong(NAMES[i], choices[i].text, ONLY.get(i, "") + because) for i in shown if i != case.truth],
         hints=HINTS,
         why=WHY,
     )

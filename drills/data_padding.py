@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from tensordrill.authoring import Rng, WriteCode, Wrong, drill
 
-GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
+GUIDED, SECOND = 1, 2  # levels
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ def wrong_padding(it: Padding) -> list[Wrong]:
     return [Wrong(key, collate_body(padding, changes), because) for key, padding, changes, because in found]
 
 
-def told_of(it: Padding, level: int) -> str:
+def told_of(it: Padding) -> str:
     """What is asked for, in words."""
     gets = {
         "": "`batch` is a list of rows of tokens, one-dimensional tensors of unlike lengths.",
@@ -179,7 +179,7 @@ def told_of(it: Padding, level: int) -> str:
             target
         )
     warning = f"A real token may be `{it.pad}` too."
-    return f"{gets}\n\n{parts}\n\n{warning}" if level < COMPOSED else f"{gets}\n\n{parts}"
+    return f"{gets}\n\n{parts}\n\n{warning}"
 
 
 @drill(after=["data.batch-shapes"], levels=3, lesson="DataLoaders", arena="1.1", structures=(20, 28, 120))
@@ -202,7 +202,7 @@ def collate_pad(rng: Rng) -> WriteCode:
         f"data = [{example} for i, row in enumerate(rows)]\n"
     )
     return WriteCode(
-        prompt=f"Write a `collate_fn` for a DataLoader. {told_of(it, rng.level)}",
+        prompt=f"Write a `collate_fn` for a DataLoader. {told_of(it)}",
         signature=f"def collate({', '.join(['batch', *extra])}):",
         body=collate_body(it, {}),
         axes="size",

@@ -93,7 +93,7 @@ def beliefs(field: Field, other: Field | None, batch: int, full: int, count: int
     if batch != full:
         found.append(Belief("full-batch", (full, *shape), "The last batch has what is left over, and is smaller."))
     if other and other.shape is not None:
-        found.append(Belief("other-field", (batch, *other.shape), f"That is the shape of the {other.name}s."))
+        found.append(Belief("other-field", (batch, *other.shape), "That is the shape of the other part of the batch."))
     return found
 
 
@@ -131,7 +131,8 @@ def asked(
         ],
         why="The default `collate_fn` keeps the structure of an example (tuple, dict, list) and collates each part: "
         "tensors and arrays of one shape are stacked along a new axis 0, numbers become a tensor of shape `(B,)`, "
-        "strings stay a list. What cannot be stacked raises: unequal lengths need a `collate_fn` that pads.",
+        "strings stay strings, in a list or tuple. What cannot be stacked raises: unequal lengths need a `collate_fn` "
+        "that pads.",
     )
 
 

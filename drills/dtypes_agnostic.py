@@ -39,7 +39,7 @@ def bugs_of(lines: Mapping[str, str]) -> list[Bug]:
     moved = "A tensor stays where it is: `to` returns another one, which has to be kept."
     plain = "A tensor in an attribute does not move with the module. A buffer does."
     listed = "Layers in a plain list or tuple do not move with the module. nn.ModuleList registers them."
-    made = "A factory without `device=` makes its tensor on the CPU."
+    made = "That makes a tensor on the CPU, as a factory does without `device=`."
     found = []
     for name in ("x", "y"):
         if f"move {name}" in lines:
@@ -87,7 +87,7 @@ def bugs_of(lines: Mapping[str, str]) -> list[Bug]:
                         (
                             "trained",
                             f"self.scale = nn.Parameter({value})",
-                            "`scale` moves now, and is trained as well.",
+                            "`scale` moves now, and is one of the parameters, which it should not be.",
                         ),
                         hard_coded(f"self.scale = {value}.cuda()"),
                     ],

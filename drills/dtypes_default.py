@@ -94,7 +94,8 @@ RULES = {
     "numpy-made-float32": "What comes from NumPy keeps its dtype, and NumPy's default for numbers with a point is "
     "float64.",
     "numpy-is-float64": "This array is float32 already, and what comes from NumPy keeps its dtype.",
-    "ints-made-float": "Whole numbers alone give int64: torch.tensor, arange and full go by the numbers that they get.",
+    "ints-made-float": "Whole numbers alone give int64: torch.tensor, arange and full go by the numbers that they get, "
+    "and randint and randperm draw whole numbers.",
     "factories-give-ints": "zeros, ones, eye, linspace, torch.Tensor and layers do not go by numbers: they take the "
     "default, which is floating-point.",
     "points-dropped": "Where one number has a point, or there is a division, the tensor is floating-point.",
@@ -164,11 +165,11 @@ def default(rng: Rng) -> PredictValue:
     lines = [f"{name} = {text}" for name, text in zip(names, texts, strict=True)]
     if doubled:
         lines.insert(0, "torch.set_default_dtype(torch.float64)")
-        first = believed(made[0], "", doubled=True)
-        made = [one._replace(dtype=first) if one.by == LIKE else one for one in made]
 
     def seen(rule: str) -> list[str]:
-        return [believed(one, rule, doubled=doubled) for one in made]
+        dtypes = [believed(one, rule, doubled=doubled) for one in made]
+        follows = rule != "like-forgets"  # what is made like the first tensor has the dtype that this is taken for
+        return [dtypes[0] if one.by == LIKE and follows else dtype for one, dtype in zip(made, dtypes, strict=True)]
 
     rules = DOUBLED_RULES | {rule: RULES[rule] for rule in RULES if rule != "float64-default"} if doubled else RULES
     asked = f"[{', '.join([f'{name}.dtype' for name in names])}]"

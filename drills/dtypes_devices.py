@@ -88,7 +88,7 @@ RULES = {
     "scalars-never-raise": "Only a 0-d tensor on the CPU goes with everything. One on another device does not "
     "go with a "
     "tensor with axes on the CPU.",
-    "to-in-place": "`x.to(...)` leaves x where it is, and returns the moved tensor, which has to be kept.",
+    "to-in-place": "`to` leaves a tensor where it is, and returns the moved one, which has to be kept.",
     "layers-stay": "`layer.to(...)` moves the layer itself, in place. Only tensors return a copy.",
     "like-on-cpu": "*_like makes a tensor on the device of the one that it is given.",
     "results-on-cpu": "A result is on the device of what it is computed of, a sum or an entry too.",

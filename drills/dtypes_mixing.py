@@ -152,7 +152,7 @@ def several_lines(rng: Rng) -> Question:
     first, second = rng.sample(["float32", "float64", "int64", "float32", "float64", "float16"], 2)
     known = {"x": first, "w": second}
     program = [f"x = {rng.pick(SOURCES[first])}", f"w = {rng.pick(SOURCES[second])}"]
-    fails = -1
+    fails, runs = -1, []  # what lets each line run, if no line before it raises
     for at, name in enumerate("abc"):
         newest = list(known)[-1] if at else "x"
         other = rng.pick([one for one in known if one != newest])
@@ -166,13 +166,14 @@ def several_lines(rng: Rng) -> Question:
         else:
             dtypes = known[one], known[two]
         program.append(f"{name} = " + rng.pick(SQUARE[strict]).format(a=one, b=f"{two}{cast}"))
+        runs.append(SAME_RULE if strict else LOOSE_RULE)
         if fails < 0 and strict and dtypes[0] != dtypes[1]:
             fails = at
         known[name] = promoted(*dtypes)
     claims = []
     for at, name in enumerate("abc"):
         defined = f"'{'abc'[at - 1]}' in globals() and " if at else ""
-        because = STRICT_RULE if fails >= 0 else LOOSE_RULE
+        because = STRICT_RULE if 0 <= fails < at else runs[at]
         line = f"Line {at + 3} raises"
         claims.append(Claim(f"line-{at + 3}", raising(line, f"{defined}'{name}' not in globals()"), because))
     for dtype in dict.fromkeys([known["c"], "float32", "float64"]):

@@ -24,7 +24,7 @@ def combined(a: Operand, b: Operand, rule: str) -> str:
     """The dtype of the two, by the rule: what counts more decides, unless the other's category is higher."""
     if rule in ("left-decides", "right-decides") and min(a.rank, b.rank):
         return a.dtype if rule == "left-decides" else b.dtype
-    if rule == "bits-decide" and min(a.rank, b.rank):
+    if rule == "bits-decide" and min(a.rank, b.rank) and BITS[a.dtype] != BITS[b.dtype]:
         return max(a.dtype, b.dtype, key=BITS.__getitem__)
     if rule == "numpy-rules" and min(a.rank, b.rank) and {category(a.dtype), category(b.dtype)} == {1, 2}:
         whole = min(a.dtype, b.dtype, key=category)
@@ -91,6 +91,10 @@ def number(text: str) -> Operand:
     return Operand("float32" if "." in text else "int64", NUMBER)
 
 
+ORDER = (
+    "The order of the operands does not decide on the dtype. The higher category does, then the number of axes, then "
+    "the width."
+)
 RULES = {
     "scalar-lifts": "A 0-d tensor does not lift a tensor with axes within its category: float32[n] and 0-d float64 "
     "give float32.",
@@ -108,8 +112,8 @@ RULES = {
     "in-place-casts": "In place, the result may become narrower, and may not fall into a lower category: it raises.",
     "sum-keeps": "A sum of bools or whole numbers is int64.",
     "bits-decide": "The category comes before the number of bits: a whole number of 64 bits gives way to float16.",
-    "left-decides": "The order of the operands does not matter to the dtype.",
-    "right-decides": "The order of the operands does not matter to the dtype.",
+    "left-decides": ORDER,
+    "right-decides": ORDER,
 }
 
 

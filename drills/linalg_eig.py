@@ -10,11 +10,6 @@ GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
 # Hidden: matrices of at least 4 x 4 whose extreme eigenvalues lie apart; and eigenvectors of either sign and any length
 # made one, by scaling them to have 1 as their largest entry. `_aligned` takes them as columns too.
 HIDDEN = """
-def _symmetric(*shape):
-    a = torch.randn(*shape)
-    return a + a.mT
-
-
 def _mixed(d):
     q, _ = torch.linalg.qr(torch.randn(d, d))
     values = torch.arange(1.0, d + 1)
@@ -28,8 +23,9 @@ def _positive(d):
 
 
 def _triangular(d):
-    values = torch.arange(1.0, d + 1).roll(d // 2 + 1)
-    return torch.randn(d, d).triu(1) + values.diag()
+    values = torch.arange(1.0, d + 1)
+    values[0] = -(d + 2.0)
+    return torch.randn(d, d).triu(1) + values.roll(d // 2 + 1).diag()
 
 
 def _chain(d):
@@ -46,7 +42,8 @@ def _aligned(v, dim=-1):
 """
 EIGH, EIG = "torch.linalg.eigh(A)", "torch.linalg.eig(A)"
 ROW = "The eigenvectors are the columns of `vectors`, not its rows."
-ASCENDING = "`eigh` gives the eigenvalues in ascending order: the largest comes last."
+ASCENDING = "`eigh` gives the eigenvalues in ascending order, negative ones first: the largest comes last."
+SIGNED = "The sign counts: a negative eigenvalue is smaller than every positive one."
 UNSORTED = "`eig` gives the eigenvalues in no order: find the one that is asked for."
 EITHER = "It may have any length and either sign."
 
@@ -88,7 +85,7 @@ def named(rng: Rng) -> Task:
         ("eigenvalue", f"values[{at}]", "That is the eigenvalue; its eigenvector is asked for."),
     ]
     told = f"`A` is symmetric. Write an eigenvector of its {kind} eigenvalue. {EITHER}"
-    return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, f"vectors[:, {at}]", "d", wrong)
+    return Task(told, "A = _mixed(d + 2)", EIGH, f"vectors[:, {at}]", "d", wrong)
 
 
 def eigenvalue(rng: Rng) -> Task:
@@ -110,7 +107,7 @@ def eigenvalue(rng: Rng) -> Task:
         wrong = [*wrong, ("column", right.replace("values[", "vectors[:, "), "Those are eigenvectors.")]
     told = f"`A` is symmetric. Without `A`, write {told}."
     output = "d" if "flip" in right else ""
-    return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, right, output, wrong, "answer")
+    return Task(told, "A = _mixed(d + 2)", EIGH, right, output, wrong, "answer")
 
 
 def in_their_terms(rng: Rng) -> Task:
@@ -141,7 +138,7 @@ def in_their_terms(rng: Rng) -> Task:
         ]
     )  # fmt: skip
     told = f"`A` is symmetric. Without `A`, write {told}."
-    made = "A = _symmetric(d + 2, d + 2)"
+    made = "A = _mixed(d + 2)"
     if "x" in right.replace("values", ""):
         made += "\nx = torch.randn(d + 2)"
     return Task(told, made, EIGH, right, output, wrong, "answer")
@@ -181,13 +178,15 @@ def unsorted(rng: Rng) -> Task:
         (
             "other-end",
             f"vectors.real[:, values.real.{other}()]",
-            f"That is the {'smallest' if largest else 'largest'}.",
+            f"That is the {'smallest' if largest else 'largest'}. {SIGNED}",
         ),
         ("complex", f"vectors[:, values.real.{pick}()]", "`eig` gives complex numbers; a real vector is asked for."),
     ]
+    if not largest:  # the largest without its sign is the smallest
+        wrong.append(("by-size", "vectors.real[:, values.abs().argmin()]", SIGNED))
     told = (
-        f"`A` is triangular, and its eigenvalues are real and all different. Write a real eigenvector of the "
-        f"{'largest' if largest else 'smallest'} eigenvalue. {EITHER}"
+        f"`A` is triangular, and its eigenvalues are real, all different and of both signs. Write a real eigenvector "
+        f"of the {'largest' if largest else 'smallest'} eigenvalue. {EITHER}"
     )
     return Task(told, "A = _triangular(d + 2)", EIG, order, "d", wrong, shown=rng.level == GUIDED or rng.chance(0.6))
 
@@ -206,9 +205,10 @@ def top_few(rng: Rng) -> Task:
     ]  # fmt: skip
     told = (
         f"`A` is symmetric. Write eigenvectors of its {k} {'largest' if largest else 'smallest'} eigenvalues as the "
-        f"columns of a (d, {k}) tensor, that of the {'largest' if largest else 'smallest'} first. {EITHER}"
+        f"columns of a (d, {k}) tensor, that of the {'largest' if largest else 'smallest'} first. "
+        "Each may have any length and either sign."
     )
-    return Task(told, "A = _symmetric(d + 2, d + 2)", EIGH, right, f"d {k}", wrong, "_aligned(answer, 0)")
+    return Task(told, "A = _mixed(d + 2)", EIGH, right, f"d {k}", wrong, "_aligned(answer, 0)")
 
 
 def batch(rng: Rng) -> Task:
@@ -223,7 +223,7 @@ def batch(rng: Rng) -> Task:
         f"`A` holds a symmetric matrix for each batch index. Write, with the axes (batch, d), an eigenvector of each "
         f"matrix's {kind} eigenvalue. {EITHER}"
     )
-    made = "A = _symmetric(batch + 1, d + 2, d + 2)"
+    made = "A = torch.stack([_mixed(d + 2) for _ in range(batch + 1)])"
     return Task(told, made, EIGH, f"vectors[..., {at}]", "batch d", wrong, axes="batch d d")
 
 
@@ -261,8 +261,8 @@ def component(rng: Rng) -> Task:
         ("scores", f"X @ vectors[:, {at}]", "Those are the samples' coordinates along it; the direction is asked for."),
     ]  # fmt: skip
     what = f"the variance of the samples is {'largest' if largest else 'smallest'}" if centre else (
-        f"the mean of the samples' squared dot products with it is {'largest' if largest else 'smallest'}, among "
-        "directions of length 1"
+        "the mean of the samples' squared dot products with it, scaled to length 1, is "
+        f"{'largest' if largest else 'smallest'}"
     )  # fmt: skip
     told = f"`X` has the axes (sample, feature). Write a direction along which {what}. {EITHER}"
     made = "X = torch.randn(3 * sample + 8, d + 2) * torch.arange(1.0, d + 3) + 1"
@@ -282,30 +282,40 @@ def function(rng: Rng) -> Task:
             (
                 "the symmetric root of `A` without negative eigenvalues: the P with P @ P equal to A",
                 "values.sqrt()",
-                "A.sqrt()",
+                "{A}.sqrt()",
                 "values",
             ),
-            ("the inverse of `A`", "1 / values", "1 / A", "values"),
-            ("the matrix exponential of `A`", "values.exp()", "A.exp()", "values"),
+            ("the inverse of `A`", "1 / values", "1 / {A}", "values"),
+            ("the matrix exponential of `A`", "values.exp()", "{A}.exp()", "values"),
             (
                 "the symmetric P without negative eigenvalues for which P @ A @ P is the identity",
                 "values.rsqrt()",
-                "A.abs().rsqrt()",
+                "{A}.abs().rsqrt()",
                 "1 / values",
             ),
-            ("A @ A @ A", "values**3", "A**3", "values"),
+            ("`A @ A @ A`", "values**3", "{A}**3", "values"),
         ]
     )
     scaled = f"({text})" if " " in text else text
+    whole = "(vectors * values @ vectors.T)"
+    unchanged = "That is `A` itself: the function has to go to the eigenvalues first."
+    if alone != "values":
+        unchanged = "That is the inverse of `A`. P comes in twice, so it has the roots of those eigenvalues."
     wrong = [
-        ("of-each-entry", plain, "That goes entry by entry. A function of a matrix is one of its eigenvalues."),
+        (
+            "of-each-entry",
+            plain.format(A=whole),
+            "That goes entry by entry. A function of a matrix is one of its eigenvalues.",
+        ),
         ("v-transposed", f"vectors.T * {scaled} @ vectors", "The eigenvectors are the columns: V, the values, Vᵀ."),
-        ("eigenvalues-unchanged", f"vectors * ({alone}) @ vectors.T", ("The function has to go to the "
-                                                                       "eigenvalues first.")),
-        ("values-on-rows", f"(vectors.T * {scaled}).T @ vectors.T", ("Each eigenvalue belongs to a column of "
-                                                                     "`vectors`.")),
-    ]  # fmt: skip
-    told = f"`A` is symmetric, and its eigenvalues are positive. Write {name}."
+        ("eigenvalues-unchanged", f"vectors * ({alone}) @ vectors.T", unchanged),
+        (
+            "values-on-rows",
+            f"(vectors.T * {scaled}).T @ vectors.T",
+            "Each eigenvalue belongs to a column of `vectors`.",
+        ),
+    ]
+    told = f"`A` is symmetric, and its eigenvalues are positive. Without `A`, write {name}."
     made = "A = _positive(d + 2) / 4 + torch.eye(d + 2)"
     return Task(told, made, EIGH, f"vectors * {scaled} @ vectors.T", "d d", wrong, "answer")
 

@@ -304,7 +304,7 @@ def composed(rng: Rng) -> Port:
             ("stacked", "torch.stack([x.amax(dim=1), x.amin(dim=1)])", "concatenate is torch.cat."),
             ("other-axis", "torch.cat([x.amax(dim=0), x.amin(dim=0)])", "`axis` and `dim` name the same axis."),
         ]),
-        Port("np.percentile(x, 25, axis=0)", "x.quantile(0.25, dim=0)", [
+        Port("np.percentile(x, 25, axis=0).astype(x.dtype)", "x.quantile(0.25, dim=0)", [
             ("percent", "x.quantile(0.75, dim=0)", "quantile takes shares from 0 to 1: 25 percent are 0.25."),
             ("other-axis", "x.quantile(0.25, dim=1)", "`axis` and `dim` name the same axis."),
         ]),

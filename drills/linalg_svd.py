@@ -392,11 +392,11 @@ def svd(rng: Rng) -> WriteExpression:
     guide = ""
     if rng.level == GUIDED:
         guide = "`U` is (row, rank), `S` (rank,) with the singular values, and `Vh` (rank, column). "
-    each = "for each matrix of the batch, " if p.batched else ""
+    write = "write, for each matrix of the batch," if p.batched else "write"
     output = f"({', '.join(['batch'] * p.batched + task.output.split())})" if task.output else ""
     shown = f" Its shape is {output}." if output and rng.level > GUIDED else ""
     return WriteExpression(
-        prompt=f"{stored}{guide}From `U`, `S` and `Vh` alone, without `A`, write {each}{task.told}.{shown}",
+        prompt=f"{stored}{guide}From `U`, `S` and `Vh` alone, without `A`, {write} {task.told}.{shown}",
         tensors=(),
         axes="batch row column",
         setup=f"A = torch.randn({shape})\nU, S, Vh = torch.linalg.svd(A{option})\ndel A\n",

@@ -206,9 +206,9 @@ def sequential_shapes(rng: Rng) -> PredictShape:
         found = through(layers, shape, rule)
         if rule == "last-axis-alone" and right:
             found = right[-1:] if len(right) <= PLANE else (right[0], right[-1])
-        if found not in seen and (found or can_fail):
+        if found and found not in seen:  # that it raises can come of many mistakes, and tells none of them
             seen.append(found)
-            wrong.append(Wrong(rule, str(found) if found else "error", because))
+            wrong.append(Wrong(rule, str(found), because))
     indices = layers[0].kind == "embedding"
     made = f"torch.zeros({', '.join(map(str, shape))}{', dtype=torch.long' if indices else ''})"
     listed = ",\n    ".join([layer.text for layer in layers])

@@ -297,7 +297,7 @@ def write_module(rng: Rng) -> WriteCode:
     held = ";\n- ".join([part.told for part in plan.parts])
     return WriteCode(
         prompt=f"Write the module `Net({takes})`, with the attributes\n\n- {held}.\n\nIts `forward({signature[6:]})` "
-        f"{plan.words}. Attributes have these names, and nothing else is registered.",
+        f"{plan.words}. Attributes have these names, and there is no other parameter or buffer.",
         signature="class Net(nn.Module):",
         body=body,
         observe=observe,

@@ -389,7 +389,7 @@ def about_reshape(numbers: Sequence[int], shape: Shape) -> Iterator[Misread]:
             yield Misread("rounded-down", filled(numbers, lambda s: prod(s) // known), because)
         yield Misread("rounded-up", filled(numbers, lambda s: prod(s) // known + 1), because)
     else:
-        because = "It runs. reshape may cut across axes: only the number of elements must fit."
+        because = "It runs. Sizes may cut across axes that lie in order: only the number of elements must fit."
         yield Misread("axes-must-fit", lambda _: None, because)
 
 

@@ -694,12 +694,15 @@ def extend(rng: Rng, chain: Chain, count: int) -> None:
 
 
 def mistakes(chain: Chain, source: str) -> list[Wrong | Edit]:
-    """Where the program raises, nothing can be asked after it: there the mistake takes the program's place."""
+    """Where the program raises, nothing can be asked after it: there the mistake takes the program's place.
+
+    Many mistakes end in an error, so that it raises tells none of them.
+    """
     found: dict[Shape | None, Wrong | Edit] = {chain.shape: Wrong("", "", "")}
     for name, because, shape in chain.beliefs:
         if shape is None:
-            found.setdefault(shape, Wrong(name, "error", because))
-        elif chain.shape is None:
+            continue
+        if chain.shape is None:
             found.setdefault(shape, Edit(name, source, f"x = {shape}", because))
         else:
             found.setdefault(shape, Wrong(name, str(shape), because))

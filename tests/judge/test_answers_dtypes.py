@@ -57,6 +57,20 @@ PREDICTIONS = [
         ["float16", "torch.float16", "half"],
         {"float64": "numpy-rules", "int64": "bits-decide", "float32": None},
     ),
+    (  # as many bits on either side: it is the order that would decide
+        "promotion",
+        1,
+        [r"x = .*dtype=torch.float16", r"y = .*dtype=torch.bfloat16"],
+        ["float32", "fp32"],
+        {"float16": "left-decides", "bfloat16": "right-decides"},
+    ),
+    (  # what is made like another tensor has the dtype that this is taken for
+        "default",
+        3,
+        [r"^x = nn.Linear", r"^y = torch.tensor\(\d\.5\)$", r"^z = torch.ones_like\(x\)$"],
+        ["[float32, float32, float32]"],
+        {"[float64, float64, float64]": "float64-default", "[float64, float64, float32]": None},
+    ),
     (
         "promotion",
         2,
@@ -168,6 +182,15 @@ CHOICES = [
         {"Line 5 raises": "layers-stay"},
     ),
 ]
+
+
+def test_who_takes_a_line_to_raise_is_told_about_that_line(asked_for: "AskedFor") -> None:
+    """Line 3 promotes and runs, line 5 raises: of line 3 the rule of what promotes is told, not that of products."""
+    it = asked_for("dtypes.matmul-mismatch", 3, r"^x = .*half", r"^w = torch.eye\(3\)$", r"^a = w - x$", "c = .*mm")
+    assert isinstance(it, Choose)
+    told = {wrong.id: wrong.because for wrong in it.wrong}
+    assert "Elementwise operations promote" in told["line-3"]
+    assert "Matrix products do not promote" in told["runs-float32"]
 
 
 @pytest.mark.parametrize(("drill", "level", "holds", "right", "wrong"), CHOICES)

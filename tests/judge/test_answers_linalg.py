@@ -26,6 +26,10 @@ PINV = ("linalg.svd", 2, "write the pseudo-inverse of A.")
 FULL = ("linalg.svd", 3, "torch.linalg.svd(A)", "best approximation of A by a matrix of rank 2")
 TOP = ("linalg.eig", 1, "is symmetric", "of its largest eigenvalue")
 UNSORTED = ("linalg.eig", 2, "triangular", "of the largest", "torch.linalg.eig")
+SMALLEST = ("linalg.eig", 1, "triangular", "of the smallest", "torch.linalg.eig")
+FEW = ("linalg.eig", 2, "is symmetric", "of its 3 largest", "`values` and `vectors` are given")
+CUBE = ("linalg.eig", 3, "are positive", "A @ A @ A")
+VALUE = ("linalg.eig", 1, "is symmetric", "write its largest eigenvalue.")
 CHAIN = ("linalg.eig", 3, "stationary")
 STD = ("linalg.numpy-port", 1, "x.std(axis=0)")
 TILE = ("linalg.numpy-port", 2, "np.tile(x, 2)")
@@ -55,6 +59,13 @@ MEAN = ("linalg.numpy-port", 2, "i.mean()")
         (REBUILD, "torch.einsum('ik,k,kj->ij', U, S, Vh)"),
         (REBUILD, "sum(s * torch.outer(u, v) for u, s, v in zip(U.T, S, Vh))"),
         (REBUILD, "U @ torch.diag_embed(S) @ Vh"),
+        (CUBE, "vectors @ torch.diag(values**3) @ vectors.T"),
+        (CUBE, "torch.linalg.matrix_power(vectors * values @ vectors.mT, 3)"),
+        (VALUE, "values.max()"),
+        (VALUE, "torch.linalg.eigvalsh(vectors * values @ vectors.T)[-1]"),
+        (SMALLEST, "-3 * vectors[:, values.real.argmin()].real"),
+        (FEW, "vectors[:, values.topk(3).indices]"),
+        (FEW, "-vectors.flip(1)[:, :3]"),
         (PINV, "Vh.T @ torch.diag(1 / S) @ U.T"),
         (PINV, "torch.linalg.pinv(U * S @ Vh)"),
         (PINV, "(U / S @ Vh).T"),
@@ -118,7 +129,14 @@ def test_any_route_is_right(judge: Judge, catalog: Catalog, which: tuple[str, in
         (TOP, "vectors[:, -2]", "neighbour"),
         (TOP, "A @ vectors", None),
         (TOP, "torch.zeros(len(A))", None),
+        (TOP, "vectors[:, values.abs().argmax()]", "other-end"),
+        (VALUE, "values.abs().max()", None),
+        (CUBE, "A @ A @ A", None),  # which the prompt says itself
+        (CUBE, "vectors * values @ vectors.T", "eigenvalues-unchanged"),
         (UNSORTED, "vectors[:, -1].real", "last-column"),
+        (UNSORTED, "vectors[:, values.abs().argmax()].real", "other-end"),
+        (SMALLEST, "vectors[:, values.abs().argmin()].real", "by-size"),
+        (FEW, "vectors[:, values.abs().topk(3).indices]", None),
         (UNSORTED, "vectors[:, values.real.argmax()]", "complex"),
         (CHAIN, "torch.full((len(A),), 1 / len(A))", "right-eigenvector"),
         (STD, "x.std(0)", "ddof"),

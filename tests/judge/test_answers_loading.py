@@ -102,6 +102,13 @@ def test_a_batch_of_numbers(check: "Check", catalog: Catalog) -> None:
     check(it, right, wrong)
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_the_other_part_is_not_named_in_a_plural_that_is_no_word(catalog: Catalog, seed: int) -> None:
+    it = catalog["data.batch-shapes"].puzzle(seed, 1)
+    told = [wrong.because for wrong in it.wrong if wrong.id == "other-field"]
+    assert all(one == "That is the shape of the other part of the batch." for one in told)
+
+
 # --- data.shuffle
 
 EPOCHS = [
@@ -118,6 +125,25 @@ EPOCHS = [
     (3, [r"sampler=torch.randperm"], "Both epochs take all examples in one and the same shuffled order"),
     (3, [r"DistributedSampler", r"set_epoch"], "The epochs take all examples, in two different orders"),
 ]
+
+
+def test_another_epoch_of_a_distributed_sampler_is_told_of_set_epoch(catalog: Catalog) -> None:
+    """Its order is no new draw of each iterator."""
+    it, _ = found(catalog, "data.shuffle", 3, ".*", r"DistributedSampler", r"set_epoch\(1\)")
+    assert all("set_epoch" in wrong.because and "Each new iterator" not in wrong.because for wrong in it.wrong)
+
+
+def test_what_only_other_loaders_do_is_said_to_be_theirs(catalog: Catalog) -> None:
+    told = {
+        wrong.id: wrong.because
+        for seed in range(30)
+        for wrong in catalog["data.shuffle"].puzzle(seed, 1).wrong
+        if wrong.id in ("with-replacement", "left-out-anew")
+    }
+    assert told["with-replacement"].startswith("Only drawing with replacement")
+    assert told["left-out-anew"].startswith("Only drop_last")
+
+
 ORDERS = {
     "Both epochs take all examples in the dataset's order": "dataset-order",
     "Both epochs take all examples in one and the same shuffled order": "seed-repeats-every-epoch",

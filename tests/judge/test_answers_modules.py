@@ -70,7 +70,7 @@ PREDICTIONS = [
         2,
         [r"Embedding\(\d+, 9\)", r"Flatten\(\),\n    nn.Linear\(36, 8\),\n\)", r"zeros\(3, 4, dtype"],
         ["3, 8"],
-        {"(3, 4, 8)": None, "error": "flatten-forgotten"},
+        {"(3, 4, 8)": None, "error": None},
     ),
     (
         MODES,
@@ -203,6 +203,8 @@ def net(catalog: Catalog, level: int, holds: tuple[str, ...]) -> WriteCode:
         (1, SCALED, SCALED_NET, "self.up(x).sigmoid()", "F.sigmoid(self.up(x))", ""),
         (1, SCALED, SCALED_NET, "nn.Parameter(torch.ones(d_model))", "nn.Parameter(torch.full((d_model,), 1.0))", ""),
         (1, SCALED, SCALED_NET, "        self.scale", "        self.width = d_model\n        self.scale", ""),
+        (1, SCALED, SCALED_NET, "        self.scale", "        self.act = nn.Sigmoid()\n        self.scale", ""),
+        (1, SCALED, SCALED_NET, "        self.scale", "        self.more = nn.Linear(2, 2)\n        self.scale", None),
         (1, SCALED, SCALED_NET, "self.scale = nn.Par", "scale = nn.Par", None),
         (1, SCALED, SCALED_NET, "super().__init__()", "pass", "no-super"),
         (1, SCALED, SCALED_NET, "nn.Parameter(torch.ones(d_model))", "torch.ones(d_model)", "plain-tensor"),

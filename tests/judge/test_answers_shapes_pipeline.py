@@ -105,6 +105,15 @@ def test_every_step_has_a_mistake_that_shows_and_some_raise(
     assert all(len(it.wrong) >= (1 if it in failing else steps) for it in puzzles)
 
 
+@pytest.mark.parametrize("level", [2, 3])
+def test_who_says_that_it_raises_is_not_told_which_mistake_that_is(catalog: Catalog, level: int) -> None:
+    """Many end in an error."""
+    puzzles = [catalog["shapes.pipeline"].puzzle(seed, level) for seed in range(60)]
+    assert {wrong.id for it in puzzles for wrong in it.wrong if getattr(wrong, "answer", "") == "error"} == {
+        "nothing-raises"
+    }
+
+
 EVERY = {operation.__name__: (least, operation) for least, operation in OPERATIONS[3]}
 
 

@@ -240,6 +240,19 @@ def test_a_prediction_of_another_shape_is_told_whose_is_whose(value: Value, said
     assert found.sentence == told
 
 
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ([0, 2], "True or False is asked for, not 0."),
+        ([True, True], "A number is asked for, not True."),
+    ],
+)
+def test_a_prediction_of_another_kind_is_told_which_entry_is_meant(said: object, told: str) -> None:
+    found = compare_said(seen(Items("list", (Scalar("bool", value=True), Scalar("int", 2)))), Said(said))
+    assert found
+    assert found.sentence == told
+
+
 def test_an_error_is_predicted_or_not() -> None:
     raised = Observed(raised=Raised("RuntimeError", "sizes differ"))
     assert compare_said(raised, Said(error=True)) is None

@@ -3,7 +3,7 @@
 import pytest
 
 from tensordrill.judge import Judge
-from tensordrill.puzzles import WriteEinsum, WriteExpression, tensor
+from tensordrill.puzzles import WriteCode, WriteEinsum, WriteExpression, tensor
 
 TABLE = WriteExpression(
     prompt="",
@@ -34,9 +34,27 @@ SCORES = WriteEinsum(
 )
 
 
+GRAM = WriteExpression(
+    prompt="", tensors=[tensor("x", "row column")], reference_expression="x @ x.T", output=["row", "row"],
+    hints=["a", "b"], why="w",
+)  # fmt: skip
+
+WRITTEN = WriteCode(
+    prompt="",
+    signature="def run(x):",
+    body="return (x + 1) @ (x + 1).T",
+    observe={"the result": "run(x)", "x afterwards": "x"},
+    tensors=[tensor("x", "row column")],
+    hints=["a", "b"],
+    why="w",
+)
+
+
 @pytest.mark.parametrize(
     ("puzzle", "answer", "says"),
     [
+        # a symmetric result that is off by a little is not one with its axes swapped
+        (GRAM, "x @ x.T * (1 + 1e-7)", "right to about six digits"),
         (TABLE, "(x * 2 + 1).mT", "row and column swapped"),
         (TABLE, "(x * 2 + 1).permute(1, 2, 0)", "another order: row, column, batch"),
         (TABLE, "-(x * 2 + 1)", "opposite sign"),
@@ -81,6 +99,14 @@ def test_what_is_no_general_mistake_is_not_called_one(judge: Judge, answer: str)
     verdict = judge.grade(TABLE, answer)
     assert not verdict.correct
     assert "\n" not in verdict.feedback  # one sentence: what differs, without a diagnosis
+
+
+def test_a_first_result_that_is_right_is_not_called_nearly_right(judge: Judge) -> None:
+    """What differs is another observation."""
+    answer = "def run(x):\n    x += 0 * x + 1\n    return x @ x.T"
+    verdict = judge.grade(WRITTEN, answer)
+    assert not verdict.correct
+    assert "six digits" not in verdict.feedback
 
 
 def test_the_cells_that_differ_are_marked(judge: Judge) -> None:

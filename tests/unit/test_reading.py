@@ -314,7 +314,10 @@ def test_slips_in_shapes(text: str) -> None:
         SHAPE.read(text)
 
 
-@pytest.mark.parametrize("text", ["error", "Error", "raises", "an error", "'error'"])
+@pytest.mark.parametrize(
+    "text",
+    ["error", "Error", "raises", "an error", "'error'", "RuntimeError", "it raises an error", "raises a TypeError."],
+)
 def test_an_error_is_an_answer_where_the_puzzle_allows_for_it(text: str) -> None:
     assert SHAPE.read(text) == Said(error=True)
     with pytest.raises(Slip):
@@ -349,11 +352,32 @@ def test_an_error_is_an_answer_where_the_puzzle_allows_for_it(text: str) -> None
         ("long", "torch.int64"),
         ("[1/2, 1/3]", [1 / 2, 1 / 3]),
         ("[True, False]", [True, False]),
+        ("True False 1", [True, False, 1]),
+        ("[9 50 2]", [9, 50, 2]),
+        ("-2 inf", [-2, math.inf]),
+        ("0 -inf", [0, -math.inf]),
+        ('[-2., float("inf")]', [-2.0, math.inf]),
+        ("float32 torch.int64", ["torch.float32", "torch.int64"]),
+        ("['float32', 'torch.int64']", ["torch.float32", "torch.int64"]),
+        ("bf16, fp32", ["torch.bfloat16", "torch.float32"]),
         ("−3", -3),  # noqa: RUF001 -- a minus sign as it is copied from a page
     ],
 )
 def test_values(text: str, value: object) -> None:
     assert VALUE.read(text) == Said(value)
+
+
+@pytest.mark.parametrize(
+    ("ask", "how"),
+    [
+        ("x", "the value, such as 3, 3/8, True, [1, 2] or [[1, 2], [3, 4]]"),
+        ("x.dtype", "the dtype, such as float32"),
+        ("[x.dtype, y.dtype]", "the dtypes, such as [float32, int64]"),
+        ("[x.dtype, y.item()]", "the value, such as 3, 3/8, True, [1, 2] or [[1, 2], [3, 4]]"),
+    ],
+)
+def test_what_is_typed_is_told_by_what_is_asked(ask: str, how: str) -> None:
+    assert replace(VALUE, ask=ask).face.how == how
 
 
 def test_nan_is_a_value() -> None:
@@ -369,6 +393,12 @@ def test_nan_is_a_value() -> None:
         "<1>",
         "[1, 2",
         "[1, 2)",
+        "[1 2",
+        "1 2]",
+        "1 x",
+        "float",
+        "[float, 'int']",
+        "['a']",
         "x",
         "1/0",
         "__import__('os')",

@@ -11,7 +11,7 @@ from tensordrill.puzzles import Said
 
 # Relative and absolute tolerance by the dtype of the answer. The absolute one is scaled by the largest entry expected,
 # so that a sum in another order passes, and float64 still tells an epsilon inside a root from one outside.
-_TOLERANCES = {
+TOLERANCES = {
     "float64": (1e-8, 1e-11),
     "float32": (1e-5, 1e-6),
     "float16": (2e-3, 1e-3),
@@ -86,10 +86,10 @@ def _difference(name: str, expected: Value, got: Value, *, dtypes_matter: bool, 
                 return differs(Status.WRONG_SHAPE, f"{_capital(name)} has shape {got.shape}, not {expected.shape}.")
             if unfit := _unfit(expected.dtype, got.dtype, dtypes_matter=dtypes_matter):
                 return differs(Status.WRONG_DTYPE, f"{_capital(name)} has dtype {got.dtype}, {unfit}.")
-            if cells := unlike(expected.elements, got.elements, _TOLERANCES.get(got.dtype, _EXACT), slack):
+            if cells := unlike(expected.elements, got.elements, TOLERANCES.get(got.dtype, _EXACT), slack):
                 return differs(Status.WRONG_VALUE, _count(name, len(cells), len(expected.elements)), cells)
         case Scalar(), Scalar():
-            tolerance = _EXACT if expected.kind == got.kind != "float" else _TOLERANCES["float64"]
+            tolerance = _EXACT if expected.kind == got.kind != "float" else TOLERANCES["float64"]
             if not _alike(expected.value, got.value, tolerance, slack):
                 return differs(Status.WRONG_VALUE, f"{_capital(name)} is {got.value}, not {expected.value}.")
         case Items(), Items():
@@ -171,12 +171,11 @@ def _difference_said(name: str, expected: Value, said: object, slack: float) -> 
         else:
             sentence = f"It {_shaped(want_shape)}; yours {_shaped(got_shape)}."
         return Difference(Status.WRONG_SHAPE, name, sentence, expected, answer)
-    if any(
-        isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str)
-        for w, g in zip(want, got, strict=True)
-    ):
-        sentence = "True or False is asked for." if isinstance(want[0], bool) else "Another kind of value is asked for."
-        return Difference(Status.WRONG_DTYPE, name, sentence, expected, answer)
+    for w, g in zip(want, got, strict=True):
+        if isinstance(w, bool) != isinstance(g, bool) or isinstance(w, str) != isinstance(g, str):
+            kind = "True or False" if isinstance(w, bool) else "A dtype" if isinstance(w, str) else "A number"
+            sentence = f"{kind if w is not None else 'None'} is asked for, not {g}."
+            return Difference(Status.WRONG_DTYPE, name, sentence, expected, answer)
     cells = frozenset(
         i
         for i, (w, g) in enumerate(zip(want, got, strict=True))

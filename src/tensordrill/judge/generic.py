@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import permutations
 from math import prod
 
-from tensordrill.judge.comparing import category, unlike
+from tensordrill.judge.comparing import TOLERANCES, category, unlike
 from tensordrill.judge.values import Observed, TensorValue
 
 Pair = tuple[TensorValue, TensorValue]
@@ -36,8 +36,10 @@ def find(
         return None
     names = list(axes) if axes and len(axes) == rank else [f"axis {i}" for i in range(rank)]
     finders: list[Callable[[Sequence[Pair], Sequence[str]], Iterator[str]]]
-    if rank == got_rank:
-        finders = [_same_numbers, _permuted, _inverted, _scaled_by(sizes), _off, _moved, _kept_as_one]
+    if _explains(pairs, lambda t: t):
+        finders = [_same_numbers, _nearly]
+    elif rank == got_rank:
+        finders = [_permuted, _inverted, _scaled_by(sizes), _off, _moved, _kept_as_one]
     else:
         finders = [_summed, _averaged] if got_rank < rank else [_kept_as_one, _kept]
     return next((sentence for finder in finders for sentence in finder(pairs, names)), None)
@@ -52,8 +54,13 @@ def _first_tensors(expected: Observed, got: Observed) -> Pair | None:
 
 def _same_numbers(pairs: Sequence[Pair], _: Sequence[str]) -> Iterator[str]:
     e, g = pairs[0]
-    if category(e.dtype) != category(g.dtype) and _explains(pairs, lambda t: t):
+    if category(e.dtype) != category(g.dtype):
         yield f"The numbers are right; the dtype should be {e.dtype}, and is {g.dtype}."
+
+
+def _nearly(pairs: Sequence[Pair], _: Sequence[str]) -> Iterator[str]:
+    if any(e.dtype == g.dtype and unlike(e.elements, g.elements, TOLERANCES.get(g.dtype, (0, 0))) for e, g in pairs):
+        yield "The numbers are right to about six digits: something in between rounds them, or adds a little."
 
 
 def _permuted(pairs: Sequence[Pair], names: Sequence[str]) -> Iterator[str]:

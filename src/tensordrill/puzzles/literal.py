@@ -8,14 +8,19 @@ from tensordrill.puzzles.answers import Slip, one_line, unquoted
 from tensordrill.puzzles.base import Said
 
 _SHAPE = re.compile(r"[\[(]?\s*(-?\d+(?:\s*[,x*]\s*|\s+))*(-?\d+)?\s*,?\s*[\])]?")
-_WRAPPERS = ("tensor", "array", "Size", "list", "tuple", "Tensor")
+_WRAPPERS = ("tensor", "array", "Size", "list", "tuple", "Tensor", "float")  # float("inf")
 _DTYPES = {
-    "float16", "float32", "float64", "bfloat16", "half", "float", "double", "int8", "int16", "int32", "int64", "uint8",
-    "short", "int", "long", "bool", "complex64", "complex128",
+    "float16", "float32", "float64", "bfloat16", "int8", "int16", "int32", "int64", "uint8", "bool", "complex64",
+    "complex128",
 }  # fmt: skip
 _SAME_DTYPE = {
     "half": "float16", "double": "float64", "short": "int16", "long": "int64", "float": "float32", "int": "int32",
+    "bf16": "bfloat16", "fp16": "float16", "fp32": "float32", "fp64": "float64",
 }  # fmt: skip
+_WORD = r"[-+]?(?:[\d.][-+\d./eE]*|[A-Za-z][\w.]*)"  # a number, or a name such as nan, True or torch.int64
+_WORDS = rf"{_WORD}(?:\s+{_WORD})+"
+_SPACED = re.compile(rf"{_WORDS}|\[\s*{_WORDS}\s*\]")
+_RAISES = re.compile(r"(it )?(an? )?(\w*error|errors|exception|raises|throws|fails)( an? (\w*error|exception))?")
 _MOST_BITS = 1000  # of a whole number: no dtype holds as many, and a float holds more
 _BRACKETS = {"(": ")", "[": "]"}
 
@@ -38,14 +43,10 @@ def read_shape(text: str) -> tuple[int, ...]:
 def read_value(text: str) -> object:
     """Numbers, bools, dtypes and lists of them: Python literals, `tensor(...)`, `3/8`, `nan`, `inf`. Raises Slip."""
     text = unquoted(one_line(text))
-    if re.fullmatch(r"[-+\d./eE]+(\s+[-+\d./eE]+)+", text):
-        text = ",".join(text.split())
+    if _SPACED.fullmatch(text):
+        text = ",".join(text.strip("[] ").split())
     try:
-        node = ast.parse(text, mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise Slip("That is not a value. Write 3, [1, 2], 3/8, nan, True or float32.") from None
-    try:
-        return _value(node)
+        return _parsed(text)
     except RecursionError:
         raise Slip("That is nested too deeply to be read.") from None
 
@@ -53,7 +54,7 @@ def read_value(text: str) -> object:
 def prediction(read: Callable[[str], object], text: str, *, may_raise: bool) -> Said:
     """What the learner says: `error` where the puzzle allows for it, else what `read` makes of the text."""
     word = unquoted(one_line(text)).lower().rstrip(".!")
-    if word in ("error", "raises", "an error", "it raises"):
+    if _RAISES.fullmatch(word):
         if not may_raise:
             raise Slip("This program runs; no error is asked for.")
         return Said(error=True)
@@ -65,8 +66,18 @@ def _unpaired(text: str) -> bool:
     return (opening in _BRACKETS or closing in _BRACKETS.values()) and _BRACKETS.get(opening) != closing
 
 
+def _parsed(text: str) -> object:
+    try:
+        node = ast.parse(text, mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        raise Slip("That is not a value. Write 3, [1, 2], 3/8, nan, True or float32.") from None
+    return _value(node)
+
+
 def _value(node: ast.expr) -> object:
     match node:
+        case ast.Constant(value=str() as text):
+            return _parsed(text)
         case ast.Constant(value=bool() | int() | float() as value):
             return _small(value)
         case ast.Constant(value=None):
@@ -91,8 +102,6 @@ def _value(node: ast.expr) -> object:
         case ast.Call(func=function, args=[argument], keywords=_):
             if ast.unparse(function).rpartition(".")[2] in _WRAPPERS:
                 return _value(argument)
-        case _:
-            pass
     raise Slip(f"{ast.unparse(node)[:40]} is not a value. Write 3, [1, 2], 3/8, nan, True or float32.")
 
 
@@ -117,6 +126,7 @@ def _named(name: str) -> object:
         return lowered == "true"
     if lowered == "none":
         return None
-    if lowered in _DTYPES:
-        return "torch." + _SAME_DTYPE.get(lowered, lowered)
+    dtype = _SAME_DTYPE.get(lowered, lowered)
+    if dtype in _DTYPES:
+        return f"torch.{dtype}"
     raise Slip(f"{name[:40]} is not a value. Write 3, [1, 2], 3/8, nan, True or float32.")

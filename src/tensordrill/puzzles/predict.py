@@ -33,10 +33,14 @@ class Prediction(Puzzle):
     def face(self) -> Face:
         return Face(
             prompt=self.prompt or self.default_prompt.format(ask=self.ask),
-            how=self.how + (", or error" if self.can_fail else ""),
+            how=self._how + (", or error" if self.can_fail else ""),
             code=self._source,
             ask=self.ask,
         )
+
+    @property
+    def _how(self) -> str:
+        return self.how
 
     @cached_property
     def _source(self) -> str:
@@ -110,7 +114,14 @@ class PredictValue(Prediction):
 
     kind = "value"
     default_prompt = "What is `{ask}`?"
-    how = "the value, such as 3, 3/8, [1, 2] or [[1, 2], [3, 4]]"
+    how = "the value, such as 3, 3/8, True, [1, 2] or [[1, 2], [3, 4]]"
+
+    @property
+    def _how(self) -> str:
+        asked = self.ask.strip("[]").split(", ")
+        if not all(one.endswith(".dtype") for one in asked):
+            return self.how
+        return "the dtype, such as float32" if len(asked) == 1 else "the dtypes, such as [float32, int64]"
 
     def read(self, text: str) -> Said:
         return prediction(read_value, text, may_raise=self.may_raise)

@@ -60,7 +60,7 @@ BODIES = {
     "the comparer": "import tensordrill.judge.comparing as c\nc.compare = lambda *a, **k: None\nc.unlike = lambda *a: frozenset()\nreturn 0",
     "the verdict": "from tensordrill.domain import Verdict, Status\nVerdict.correct = property(lambda _: True)\nreturn Verdict(status=Status.CORRECT, feedback='Correct.')",
     "the status": "from tensordrill.domain import Status\nreturn Status.CORRECT",
-    "the tolerance": "import tensordrill.judge.comparing as c\nc._TOLERANCES.update(float64=(1e9, 1e9))\nreturn x.sum(1) + 1",
+    "the tolerance": "import tensordrill.judge.comparing as c\nc.TOLERANCES.update(float64=(1e9, 1e9))\nreturn x.sum(1) + 1",
     "the default dtype": "torch.set_default_dtype(torch.float16)\nreturn x.half().sum(1) * 1.01",
     "half precision": "return x.sum(1).half() * 1.0005",
     "an eighth of the digits": "return x.sum(1).bfloat16() * 1.005",
