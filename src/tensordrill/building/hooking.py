@@ -16,8 +16,8 @@ def _names(module):
 _named = [_names(module) for module in model.modules()]
 """
 MODES = {
-    "the attributes that modules were given": "[sorted(_names(m) - _n) for m, _n in zip(model.modules(), _named) "
-    "if _names(m) - _n]",
+    "the number of attributes that modules were given": "sum(len(_names(m) - _n) for m, _n in zip(model.modules(), "
+    "_named))",
     "the mode of each module": "[[m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]]",
 }
 AFTERWARDS = {
