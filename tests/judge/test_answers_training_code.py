@@ -151,3 +151,10 @@ def test_any_repair_that_scales_the_gradient_is_right(judge: Judge, catalog: Cat
         verdict = judge.grade(it, answer)
         assert not verdict.correct
         assert verdict.wrong_turn == turn, (answer, verdict.feedback)
+
+
+def test_what_one_puzzle_patches_in_torch_stays_out_of_the_next(judge: Judge, catalog: Catalog) -> None:
+    patched, other = catalog["training.spot-the-bug"].puzzle(3, 2), catalog["training.grad-accumulation"].puzzle(0, 3)
+    [_, together] = judge.certify_all([patched, other])
+    [alone] = judge.certify_all([other])
+    assert together.expected == alone.expected
