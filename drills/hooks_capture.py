@@ -49,6 +49,12 @@ def copy_mistakes(copy: str = COPY) -> list[Edit]:
             f"{tensor}.detach()",
             "detach() gives another tensor on the same memory, into which the model writes later: clone it too.",
         ),
+        edit(
+            "kept-on-the-module",
+            copy,
+            f"setattr(module, 'kept', {copy}) or module.kept",
+            "What you keep on the module stays on it. Keep it in a variable outside the hook.",
+        ),
         edit("graph-kept", copy, f"{tensor}.clone()", "The clone still holds on to the graph of the run: detach it."),
     ]
 
@@ -194,7 +200,7 @@ def captured_before(rng: Rng) -> WriteCode:
     result, told_result = rng.pick(
         [
             ("kept[0]", "what goes into the ReLU"),
-            ("kept[0].clamp(max=0)", "the negative part of what goes into the ReLU (0 where it is positive)"),
+            ("kept[0].clamp(max=0)", "what goes into the ReLU, with 0 where it is positive,"),
             ("kept[0][..., neuron]", "what goes into the ReLU for neuron `neuron`"),
         ]
     )  # fmt: skip

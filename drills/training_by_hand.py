@@ -9,6 +9,8 @@ GUIDED, SECOND, COMPOSED = 1, 2, 3  # levels
 FORBIDDEN = ("optim", "Optimizer", "SGD", "Adam", "AdamW")
 NO_GRAD = "An in-place change of a leaf that requires a gradient raises, unless it is under torch.no_grad()."
 REBOUND = "That makes a new tensor, and leaves the weights as they are: the function must change them in place."
+NONE_DECAYED = "Decay is a part of the update, and a parameter without a gradient has no update."
+REPLACED = "The list has new tensors now: the velocities that were handed over stay what they were."
 NOT_CLEARED = "The gradients are still there, and the next backward() adds to them."
 
 
@@ -73,7 +75,7 @@ MOMENTUM = (
          "was handed over stays what it was.")),
          ("averaged", "v.mul_(mu).add_(g)", "v.mul_(mu).add_((1 - mu) * g)", "The gradient is added whole."),
          ("gradient-step", "lr * v", "lr * g", "The weight moves along its velocity.")],
-        "velocities, 0.1, 0.5",
+        "velocities, 0.1, 0.8",
     ),
     Rule(
         "each velocity becomes `mu` times itself plus the gradient, and each weight moves by `-lr` times the gradient "
@@ -83,7 +85,7 @@ MOMENTUM = (
         [ASCENT, ("plain-momentum", "lr * (g + mu * v)", "lr * v", ("The step goes along the gradient plus mu "
                                                                     "times the "
          "velocity."))],
-        "velocities, 0.1, 0.5",
+        "velocities, 0.1, 0.8",
     ),
     Rule(
         "each velocity becomes `beta` times itself plus `1 - beta` times the squared gradient, and each weight "
@@ -93,9 +95,12 @@ MOMENTUM = (
         "v.mul_(beta).add_((1 - beta) * g * g)\n        p -= lr * g / (v.sqrt() + 0.01)",
         [ASCENT, ("rebound-velocity", "v.mul_(beta).add_((1 - beta) * g * g)", "v = beta * v + (1 - beta) * g * g",
           "That is a new tensor: the velocity that was handed over stays what it was."),
+         ("betas-swapped", "v.mul_(beta).add_((1 - beta)", "v.mul_(1 - beta).add_(beta",
+          "The velocity keeps `beta` of itself, and takes `1 - beta` of the squared gradient."),
          ("no-root", "v.sqrt()", "v", "The step divides by the root."),
+         ("root-of-the-sum", "(v.sqrt() + 0.01)", "(v + 0.01).sqrt()", "The 0.01 is added to the root, not under it."),
          ("not-squared", "(1 - beta) * g * g", "(1 - beta) * g.abs()", "The velocity holds squared gradients.")],
-        "velocities, 0.1, 0.5",
+        "velocities, 0.1, 0.8",
     ),
 )  # fmt: skip
 HIDDEN = """
@@ -117,15 +122,15 @@ xs = [torch.randn(size) for _ in range(3)]
 LOOP = """
 def run(extra):
     params = problem()
-    before = list(params)
     {velocities}
+    before, kept = list(params), list(velocities)
     for x in xs:
         loss_of(params, x).backward()
         {call}
-    return params, before, {kept}
+    return params, before, kept
 
 
-params, before, velocities = run(None)
+params, before, kept = run(None)
 """
 CHECK = """
 
@@ -194,15 +199,22 @@ def step(rng: Rng) -> WriteCode:
     if named:
         call = f"given = dict(enumerate(params)); {call}; params = list(given.values())"
     setup = HIDDEN
-    driver = LOOP.format(velocities=velocities, call=call, kept="velocities")
+    driver = LOOP.format(velocities=velocities, call=call)
     observed = {key: f"check({number})" for number, key in enumerate([*OBSERVED, *(["the velocities"] * momentum)])}
-    checks = ", ".join([*OBSERVED.values(), *(["velocities"] * momentum)])
+    checks = ", ".join([*OBSERVED.values(), *(["kept"] * momentum)])
     inside = "\n".join([f"    {line}" for line in driver.strip().splitlines()])
     setup += CHECK.format(lines=inside, checks=checks)
     wrong = mistakes(rule, clear)
     if skip:
         wrong.append(Edit("none-not-skipped", "if p.grad is None:", "if False:", "A parameter without a gradient is "
                           "skipped."))  # fmt: skip
+        if "decay" in rule.arguments:
+            decayed = "if p.grad is None: p *= 1 - lr * decay\n            if p.grad is None:"
+            wrong.append(Edit("none-decayed", "if p.grad is None:", decayed, NONE_DECAYED))
+    if momentum:
+        first = rule.lines.partition("\n")[0]
+        replaced = f"i = [u is v for u in velocities].index(True); velocities[i] = v = v.clone(); {first}"
+        wrong.append(Edit("velocity-replaced", first, replaced, REPLACED))
     return puzzle(rng, told, f"def {name}(params, {rule.arguments}):", body(rule, over, skip=skip, clear=clear), setup,
                   observed, wrong)  # fmt: skip
 
@@ -217,7 +229,7 @@ def training(rng: Rng) -> WriteCode:
         lines[1:2] = ["    loss = loss_of(params, x)", "    losses.append(loss.item())", "    loss.backward()"]
         lines = ["losses = []", *lines, "return losses"]
     told = (
-        "Train without an optimizer. `params` is a list of leaf tensors that require a gradient, and "
+        "Train without an optimizer. `params` is a list of leaf tensors that require a gradient and have none yet, and "
         f"`loss_of(params, x)` is the loss of a batch. For each batch in the list `xs`, in order, {rule.told}. "
         f"Change the "
         "tensors in place, leave them leaves that require a gradient, and leave no gradient behind (`None` or zeros)."

@@ -70,9 +70,9 @@ WHOLE = "`y`, int64 of shape (n,), is 1 for a point inside an ellipse and 0 for 
 SQUARED = "is a quadratic function of the point"
 INSIDE = "(distance < 1).to(x.dtype)"
 ENTROPY = "F.binary_cross_entropy_with_logits"
-CHOSEN = "(out.argmax(1) == y_new).double().mean() >= 0.75"
-POSITIVE = "((out > {}).flatten() == (y_new > 0.5).flatten()).double().mean() >= 0.75"
-EXPLAINED = "(out.flatten() - y_new.flatten()).square().mean() < 0.75 * y_new.var()"
+CHOSEN = "(out.argmax(1) == _y_new).double().mean() >= 0.75"
+POSITIVE = "((out > {}).flatten() == (_y_new > 0.5).flatten()).double().mean() >= 0.75"
+EXPLAINED = "(out.flatten() - _y_new.flatten()).square().mean() < 0.75 * _y_new.var()"
 LOGIT = "one logit, positive for inside, of shape (n, 1)"
 LINEAR = (  # tasks for a network that ends in a linear layer
     Task(WHOLE, "two logits, class 0 first", "(distance < 1).long()", "F.cross_entropy({}, y)", CHOSEN, 2),
@@ -228,8 +228,8 @@ def with_modes(rng: Rng) -> WriteCode:
     if request == "outputs":
         how |= {
             IN_EVAL_MADE: "not (_watch.returned(), _watch.predicted_in_train)[1]",
-            THE_SHAPE: "_watch.returned().shape == _watch.outputs(x_new).shape",
-            THE_OUTPUTS: "bool(torch.equal(_watch.returned(), _watch.outputs(x_new)))",
+            THE_SHAPE: "_watch.returned().shape == _watch.outputs(_x_new).shape",
+            THE_OUTPUTS: "_watch.predicts()",
             NO_GRAPH: "not _watch.returned().requires_grad",
         }
         early = "with torch.no_grad():\n    out = model(x_new)\nmodel.eval()\nreturn out"
@@ -283,9 +283,10 @@ def asked(
         WATCH.format(score=loop.task.score),
         POINTS.format(centre=[a, b], axes=[wide, high], y=loop.task.y),
         shown,
-        f"_watch = _Watch({arguments})",
+        f"_watch = _Watch({arguments.replace('x_new', '_x_new')})",
         "for _p in model.parameters():\n    _watch.hold(model, '', _p)" if shown else "",
         watched,
+        "del x, y, batches",  # an answer has what it is given, and nothing else of that name
     ]
     how = {
         CLEARED: "_watch.cleared()",

@@ -131,7 +131,9 @@ def evaluating(_rng: Rng, right: Right) -> Broken:
 def graph(_rng: Rng, right: Right) -> Broken:
     log = right.lines["log"]
     bug = log.replace(".item()", "")
-    carried = "What is kept still carries the graph of every batch behind it, and the memory of its activations."
+    # backward() frees the activations; a loss that is only looked at keeps them.
+    behind = "run, with its activations" if right.evaluates else "batch"
+    carried = f"What is kept still carries the graph of every {behind} behind it."
     last = "That keeps the last loss alone."
     too_early = "backward() needs the graph that detach() takes away. Only what is kept must be without it."
     if log.startswith("history"):
@@ -149,8 +151,9 @@ def graph(_rng: Rng, right: Right) -> Broken:
             ("detached-before-backward", "loss", f"{right.lines['loss']}.detach()", too_early),
         ],
         "What is kept for after the loop, and what does it hold on to besides a number?",
-        "A loss is a tensor with a graph. Kept, or added to a running total, it keeps every batch's graph alive, and "
-        "memory grows until there is none. Keep loss.item(), float(loss) or loss.detach().",
+        "A loss is a tensor with a graph. Kept, or added to a running total, it keeps every batch's graph alive (with "
+        "the activations, where no backward() has freed them), and memory grows. Keep loss.item(), float(loss) or "
+        "loss.detach().",
     )
 
 

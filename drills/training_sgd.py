@@ -153,6 +153,20 @@ def sgd_steps(rng: Rng) -> Steps:
     return Steps(start, rule, slopes, rates, bool(momentum) and rng.chance(0.25))
 
 
+def hints(rule: Sgd) -> list[str]:
+    """Of what a step consists, for those settings."""
+    buffer, along = ", the buffer" if rule.momentum else "", "the buffer" if rule.momentum else "the gradient"
+    decay = " with its decay" if rule.weight_decay else ""
+    if rule.nesterov:
+        along = "the gradient plus momentum times the buffer"
+    parts = ["the decay joins the gradient"] if rule.weight_decay else []
+    parts += ["the gradient joins the buffer"] if rule.momentum else []
+    return [
+        f"Write a row for each step: the gradient{decay}{buffer}, the new weight.",
+        f"First {'; then '.join([*parts, f'the weight moves by -lr times {along}'])}.",
+    ]
+
+
 @drill(after=["training.zero-grad"], levels=3, arena="0.3", structures=(100, 110, 350))
 def sgd_step(rng: Rng) -> PredictValue:
     """SGD with momentum and weight decay."""
@@ -180,13 +194,7 @@ def sgd_step(rng: Rng) -> PredictValue:
         program="\n".join(lines),
         ask=ask,
         wrong=predicted(steps.end(steps.rule), steps.beliefs()),
-        hints=[
-            "Write a row for each step: the gradient with its decay, the buffer, the new weight.",
-            (
-                "First the decay joins the gradient; then the gradient joins the buffer; then the weight moves by -lr "
-                "times the buffer."
-            ),
-        ],
+        hints=hints(steps.rule),
         why="torch.optim.SGD: `g = grad + weight_decay * w`; the buffer is the first `g`, and from then on "
         "`momentum * buffer + (1 - dampening) * g`; the weight moves by `-lr * buffer`, with nesterov=True by "
         "`-lr * (g + momentum * buffer)`. The decay goes through the buffer, and the learning rate does not.",

@@ -31,7 +31,7 @@ STORED = (
     ("prompt layer head", "prompt", "[:, None, None]", "for each prompt, and each layer and head that was patched"),
     ("layer prompt", "prompt", "", "for each layer that was patched, and each prompt"),
     ("prompt layer", "prompt", "[:, None]", "for each prompt, and each layer that was patched"),
-    ("layer prompt head", "prompt", "[:, None]", "for each layer and head that was patched, and each prompt"),
+    ("layer prompt head", "prompt", "[:, None]", "for each layer that was patched, each prompt, and each head"),
 )
 MEANS_FIRST = " Average over the prompts first, each of the three: the metric is one of averages."
 RATIO_MEAN = "The mean over the prompts comes first, of each run: the metric is one of averages."
@@ -89,16 +89,16 @@ class Metric:
     code: str
 
 
-DIFFERENCE = Metric("the logit of `right` minus that of `wrong` {at}, for each prompt{more}", "{right} - {wrong}")
+DIFFERENCE = Metric("the logit of `right` minus that of `wrong` {at}, for each {each}", "{right} - {wrong}")
 METRICS = (
     DIFFERENCE,
-    Metric("the log-probability of `right` {at}, for each prompt{more}", "{log}"),
-    Metric("the probability of `right` {at}, for each prompt{more}", "{log}.exp()"),
+    Metric("the log-probability of `right` {at}, for each {each}", "{log}"),
+    Metric("the probability of `right` {at}, for each {each}", "{log}.exp()"),
     Metric("the logit of `right` minus that of `wrong` {at}, averaged over the prompts{alone}",
            "({right} - {wrong}).mean({batch})"),
-    Metric("the logit of `right` minus the mean of all logits {at}, for each prompt{more}",
+    Metric("the logit of `right` minus the mean of all logits {at}, for each {each}",
            "{right} - {all}.mean(-1)"),
-    Metric("the logit of `right` minus the largest of all logits {at}, for each prompt{more}",
+    Metric("the logit of `right` minus the largest of all logits {at}, for each {each}",
            "{right} - {all}.amax(-1)"),
 )  # fmt: skip
 ORDERS = ("batch pos d_vocab", "pos batch d_vocab", "layer batch pos d_vocab", "batch layer pos d_vocab")
@@ -118,9 +118,9 @@ class Logits:
     place: str
 
     def told(self, metric: Metric) -> str:
-        layered = "layer" in self.axes
-        more = {"more": " and layer" if layered else "", "alone": ", for each layer" if layered else ""}
-        return metric.told.format(at=PLACES[self.place], **more)
+        alone = ", for each layer" if "layer" in self.axes else ""
+        each = " and ".join([name for axis in self.axes if (name := {"layer": "layer", "batch": "prompt"}.get(axis))])
+        return metric.told.format(at=PLACES[self.place], each=each, alone=alone)
 
     def code(self, metric: Metric, x: str, *, rows: str = "rows", place: str = "", swapped: bool = False) -> str:
         """The metric of logits `x`."""
@@ -175,7 +175,10 @@ def one_run(rng: Rng) -> WriteExpression:
         reference_expression=logits.code(metric, "logits"),
         hints=[
             "Which position's logits predict the answer? And which token does each prompt want?",
-            "Index the batch with `rows`, the positions with one number, the vocabulary with the ids.",
+            (
+                f"Index the batch with `rows`, the positions with {'`last`' if last else 'one number'}, the "
+                "vocabulary with the ids."
+            ),
         ],
         why=WHY,
         wrong=[Wrong(key, slip, because) for key, slip, because in logits.slips(metric, "logits")],

@@ -43,6 +43,13 @@ NO_GRAD = """
     handle.remove()
     return kept.pop()
 """
+KEEP_THERE = """
+    attn = model.blocks[1].attn
+    handle = attn.register_forward_hook(lambda m, i, o: setattr(m, "out", o.detach().clone()))
+    model(tokens)
+    handle.remove()
+    return attn.out
+"""
 WRAPPED = """
     kept, attn = [], model.blocks[1].attn
     whole = attn.forward
@@ -66,6 +73,7 @@ GLOBAL = """
     return kept[0]
 """
 CAPTURED: dict[str, str | None] = {
+    KEEP_THERE: "kept-on-the-module",
     WRAPPED.format(after="attn.forward = whole"): "",
     WRAPPED.format(after="del attn.forward"): "",
     WRAPPED.format(after=""): None,
@@ -86,6 +94,7 @@ CAPTURED: dict[str, str | None] = {
     IN_HOOK.replace("handle.remove()", "pass"): "hook-left",
     IN_HOOK.replace("handle.remove()", "model.blocks[1].attn._forward_hooks.clear()"): None,
     IN_HOOK.replace("        model(tokens)", "        model.eval()(tokens)"): None,
+    KEEP_THERE.replace("return attn.out", "return attn.__dict__.pop('out')"): "",
 }
 TUPLE = ("hooks.capture", 1, "return a tuple: the logits, and what `model.blocks.1..attn`")
 PAIR = "kept = []\nwith model.blocks[1].attn.register_forward_hook(lambda m, i, o: kept.append({})):\n    {}"

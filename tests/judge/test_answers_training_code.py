@@ -70,6 +70,44 @@ def test_an_update_gone_wrong_is_named(
     assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
 
 
+ROOT = ("training.manual-step", 2, "as in RMSprop")
+SQUARES = "v.mul_(beta).addcmul_(p.grad, p.grad, value=1 - beta)"
+RMSPROP = """
+with torch.no_grad():
+    for i, (p, v) in enumerate(zip(params, velocities)):
+        if p.grad is None: continue
+        {squares}
+        p -= lr * p.grad / {root}
+        p.grad = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("squares", "root", "turn"),
+    [
+        (SQUARES, "(v.sqrt() + 0.01)", None),
+        ("v.lerp_(p.grad**2, 1 - beta)", "v.sqrt().add(0.01)", None),
+        ("v[:] = beta * v + (1 - beta) * p.grad.square()", "(0.01 + v**0.5)", None),
+        ("v.mul_(1 - beta).addcmul_(p.grad, p.grad, value=beta)", "(v.sqrt() + 0.01)", "betas-swapped"),
+        (SQUARES, "(v + 0.01).sqrt()", "root-of-the-sum"),
+        ("velocities[i] = v = beta * v + (1 - beta) * p.grad**2", "(v.sqrt() + 0.01)", "velocity-replaced"),
+    ],
+)
+def test_velocities_change_in_place(judge: Judge, catalog: Catalog, squares: str, root: str, turn: str | None) -> None:
+    verdict = judge.grade(puzzle(catalog, *ROOT), RMSPROP.format(squares=squares, root=root))
+    assert (verdict.correct, verdict.wrong_turn) == (turn is None, turn), verdict.feedback
+
+
+def test_decay_leaves_what_has_no_gradient(judge: Judge, catalog: Catalog) -> None:
+    it = puzzle(catalog, "training.manual-step", 2, "first shrinks", "is `None` stay", "list of")
+    shrunk = (
+        "with torch.no_grad():\n    for p in params:\n        {}\n        if p.grad is None: continue\n        {}\n"
+    )
+    shrunk += "        p -= lr * p.grad\n        p.grad = None"
+    assert judge.grade(it, shrunk.format("pass", "p *= 1 - lr * decay")).correct
+    assert judge.grade(it, shrunk.format("p *= 1 - lr * decay", "pass")).wrong_turn == "none-decayed"
+
+
 def undivided(catalog: Catalog) -> tuple[FixLine, int, str]:
     """A stream of micro-batches whose loss nobody divides, with plain SGD; the loss's line and its text."""
     for seed in range(300):
@@ -113,3 +151,10 @@ def test_any_repair_that_scales_the_gradient_is_right(judge: Judge, catalog: Cat
         verdict = judge.grade(it, answer)
         assert not verdict.correct
         assert verdict.wrong_turn == turn, (answer, verdict.feedback)
+
+
+def test_what_one_puzzle_patches_in_torch_stays_out_of_the_next(judge: Judge, catalog: Catalog) -> None:
+    patched, other = catalog["training.spot-the-bug"].puzzle(3, 2), catalog["training.grad-accumulation"].puzzle(0, 3)
+    [_, together] = judge.certify_all([patched, other])
+    [alone] = judge.certify_all([other])
+    assert together.expected == alone.expected

@@ -143,6 +143,23 @@ for step in range(80):
     assert judged(judge, it, joined) == "right"
 
 
+def test_only_what_is_handed_over_is_there(judge: Judge) -> None:
+    batched = puzzle(1, "model, optimizer, batches", "two logits")
+    loop = """
+for epoch in range(60):
+    for {} in batches:
+        optimizer.zero_grad()
+        F.cross_entropy(model(x), y).backward()
+        optimizer.step()
+"""
+    assert judged(judge, batched, loop.format("x, y")) == "right"
+    assert "name 'x' is not defined" in judged(judge, batched, loop.format("a, b"))
+    for level, signature in ((1, "model, x, y"), (3, "model, x, y, x_new")):
+        unseen = (MODES if level == 3 else PLAIN).replace("model(x), y", "model(x), y_new[: len(x)]")
+        assert "name 'y_new' is not defined" in judged(judge, puzzle(level, signature, "two logits"), unseen)
+    assert "name 'x_new' is not defined" in judged(judge, puzzle(*CLASSES), PLAIN.replace("model(x)", "model(x_new)"))
+
+
 OWN = """
 class Net(nn.Module):
     def __init__(self):
@@ -184,6 +201,26 @@ def test_a_network_of_ones_own(judge: Judge, old: str, new: str, said: str) -> N
     assert said in judged(judge, it, OWN.replace(old, new) if old else OWN)
 
 
+def test_the_best_of_several_is_a_copy(judge: Judge) -> None:
+    it = puzzle(2, "x, y", "quadratic", "`y`, of shape (n,)")
+    best = OWN.replace("    net = Net()", "    import copy\n    net, low = Net(), float('inf')")
+    best = best.replace("        optimizer.zero_grad()\n", "        loss = F.mse_loss(net(x), y[:, None])\n"
+                        "        if loss < low: low, best = loss.item(), copy.deepcopy(net)\n"
+                        "        optimizer.zero_grad()\n").replace("return net", "return best")  # fmt: skip
+    assert judged(judge, it, best) == "right"
+    assert judged(judge, it, best.replace("        optimizer.zero_grad()\n", "")) == "not-cleared"
+    assert judged(judge, it, best.replace("net.parameters()", "net.second.parameters()")) == "head-only"
+    assert "learned enough" in judged(judge, it, best.replace("if loss < low: low,", "if step == 0: low,"))
+
+
+def test_layers_may_learn_their_width_as_they_run(judge: Judge) -> None:
+    it = puzzle(2, "x, y", "quadratic", "`y`, of shape (n,)")
+    lazy = OWN.replace("nn.Linear(2, 40), nn.Linear(40, 1)", "nn.LazyLinear(40), nn.LazyLinear(1)")
+    lazy = lazy.replace("Net()\n    optimizer", "Net()\n    net(x)\n    optimizer")
+    assert judged(judge, it, lazy) == "right"
+    assert "learned enough" in judged(judge, it, lazy.replace("        optimizer.step()\n", ""))
+
+
 MODES = """
 model.train()
 optimizer = torch.optim.Adam(model.parameters(), lr=0.05)
@@ -203,6 +240,7 @@ with torch.no_grad():
         ("", "", "right"),
         ("with torch.no_grad():\n    return model(x_new)", "return model(x_new).detach()", "right"),
         ("with torch.no_grad():", "with torch.inference_mode():", "right"),
+        ("return model(x_new)", "return torch.stack([model(point) for point in x_new])", "right"),
         ("    optimizer.zero_grad()", "    model.train(); optimizer.zero_grad()", "right"),
         ("model.train()\n", "", "trained-in-eval"),
         ("model.eval()\n", "", "in evaluation mode"),

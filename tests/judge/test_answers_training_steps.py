@@ -4,7 +4,7 @@ import pytest
 from tensordrill.drills.training_adam import Adam
 from tensordrill.drills.training_adam import Steps as AdamSteps
 from tensordrill.drills.training_losses import Rows, reduced
-from tensordrill.drills.training_sgd import Sgd, Steps, predicted
+from tensordrill.drills.training_sgd import Sgd, Steps, hints, predicted
 
 from tensordrill.authoring import PredictValue, Wrong
 from tensordrill.domain import Status
@@ -90,3 +90,10 @@ def test_the_number_is_right_however_it_is_typed(judge: Judge, it: PredictValue,
 def test_what_is_wrong_is_named(judge: Judge, it: PredictValue, answer: str, status: Status, turn: str | None) -> None:
     verdict = judge.grade(it, answer)
     assert (verdict.status, verdict.wrong_turn) == (status, turn), verdict.feedback
+
+
+def test_hints_name_what_the_settings_have() -> None:
+    assert "buffer" not in " ".join(hints(Sgd(1, 0, 0.5)))
+    assert "decay" not in " ".join(hints(Sgd(1, 0.5)))
+    assert hints(Sgd(1, 0.5, nesterov=True))[-1].endswith("-lr times the gradient plus momentum times the buffer.")
+    assert hints(Sgd(1, 0.5, 0.5))[-1].endswith("; then the weight moves by -lr times the buffer.")

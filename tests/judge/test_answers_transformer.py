@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tensordrill.catalog import Catalog
 from tensordrill.judge import Judge
 
 if TYPE_CHECKING:
@@ -290,3 +291,10 @@ def test_streams(judge: Judge, asked_for: "AskedFor", form: str, turn: str | Non
     verdict = judge.grade(puzzle, form.format(total, mlp[1], bare, before))
     assert verdict.correct == (turn == ""), verdict.feedback
     assert turn is None or (verdict.wrong_turn or "") == turn, verdict.feedback
+
+
+def test_what_a_metric_is_for_stands_in_the_order_of_its_axes(catalog: Catalog) -> None:
+    for seed in range(60):
+        prompt = catalog["transformer.patch-metric"].puzzle(seed, 3).face.prompt
+        if told := re.search("for each (layer and prompt|prompt and layer)", prompt):
+            assert told[1].startswith("layer") == (prompt.index("layer") < prompt.index("batch"))

@@ -11,9 +11,14 @@ model = Transformer()
 for module in model.modules():
     module.register_forward_hook(lambda module, inputs, output: None)
 tokens = torch.randint(d_vocab, (batch, seq))
+def _names(module):
+    return {*vars(module), *module._buffers, *module._parameters, *module._modules} - {"forward"}
+_named = [_names(module) for module in model.modules()]
 """
 MODES = {
-    "the mode of each module": "[[m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]]"
+    "the number of attributes that modules were given": "sum(len(_names(m) - _n) for m, _n in zip(model.modules(), "
+    "_named))",
+    "the mode of each module": "[[m.training for m in model.modules()], [p.requires_grad for p in model.parameters()]]",
 }
 AFTERWARDS = {
     "the model afterwards": "model(tokens)",

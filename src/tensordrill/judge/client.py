@@ -1,5 +1,6 @@
 """`Judge`: certifies puzzles and grades answers. Holds no torch; that is in the zygote's children."""
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -33,6 +34,8 @@ from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, 
 
 _KEPT = 100  # certificates
 _LONGEST = 4_000  # characters of feedback
+# A set-up that changes torch itself changes it for all that run after it in that child.
+_PATCH = re.compile(r"^ *(?:torch|nn|F|np|math|einops)\.[\w.]+ = ", re.MULTILINE)
 _TOGETHER = 10  # puzzles that share a child where many are certified: forking costs more than running them
 
 
@@ -147,8 +150,10 @@ class Judge:
         """A certificate for each puzzle; many share a child. Raises ZygoteDiedError as `certify` does."""
         made = [_unmade(puzzle) for puzzle in puzzles]
         whole = [i for i, unmade in enumerate(made) if unmade is None]
-        for start in range(0, len(whole), _TOGETHER):
-            together = whole[start : start + _TOGETHER]
+        shared = [i for i in whole if not _PATCH.search(puzzles[i].setting.setup)]
+        groups = [[i] for i in whole if i not in shared]
+        groups += [shared[start : start + _TOGETHER] for start in range(0, len(shared), _TOGETHER)]
+        for together in groups:
             jobs = [(puzzles[i], programs_of(puzzles[i]), _instances(puzzles[i])) for i in together]
             for i, (puzzle, _, chosen), ran in zip(together, jobs, self._run_together(jobs), strict=True):
                 made[i] = _failed(ran) if isinstance(ran, str) else certificate_of(puzzle, chosen, ran)
