@@ -84,7 +84,8 @@ class Judge:
 
         Raises ZygoteDiedError after `stop`.
         """
-        self.start()
+        with suppress(OSError):  # where no process can be started, whoever asks for a verdict is told
+            self.start()
         twin = Judge(self._limits, backend=self._backend, device=self._device)
         twin._certificates = self._certificates
         if isinstance(self._zygote, Zygote):  # the other backend is for one thread
@@ -131,15 +132,15 @@ class Judge:
         """
         if (made := self._certificates.get(puzzle.hash)) is None:
             [made] = self.certify_all([puzzle])
-            self._certificates.keep(puzzle.hash, made)
+            self._certificates.keep(made)
         return made
 
     def prepare(self, puzzles: Sequence[Puzzle]) -> None:
         """Certify them together, as far as that goes: what fails here is said when an answer is graded."""
         new = {puzzle.hash: puzzle for puzzle in puzzles if self._certificates.get(puzzle.hash) is None}
         with suppress(Exception):
-            for name, made in zip(new, self.certify_all(list(new.values())), strict=True):
-                self._certificates.keep(name, made)
+            for made in self.certify_all(list(new.values())):
+                self._certificates.keep(made)
 
     def certify_all(self, puzzles: Sequence[Puzzle]) -> list[Certificate]:
         """A certificate for each puzzle; many share a child. Raises ZygoteDiedError as `certify` does."""

@@ -59,7 +59,7 @@ class Zygote:
         self._limits = limits
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Its own session: Ctrl-C in the terminal is for the learner's session, not for the judge.
-        with theirs:
+        try:
             self._process = subprocess.Popen(  # noqa: S603 -- our own module
                 [sys.executable, "-P", "-m", "tensordrill.judge.zygote", json.dumps(astuple(limits))],
                 stdin=theirs.fileno(),
@@ -68,6 +68,11 @@ class Zygote:
                 start_new_session=True,
                 env=environment(),
             )
+        except OSError:
+            self._control.close()
+            raise
+        finally:
+            theirs.close()
         self._ordering = Lock()  # an order and what it brings belong together
         self.layers: dict[str, bool] | None = None
         self.hurried = False
@@ -87,25 +92,24 @@ class Zygote:
         """Run a request in a fresh child. Raises ZygoteDiedError.
 
         What torch imports when it is first needed (its optimizers, torch.func) makes files and looks around, which a
-        child may not. So where a child was stopped, the zygote imports that, and the next child tries again, in the
-        time that the first has left.
+        child may not. So where a child was stopped, the zygote imports that, and another child tries again.
         """
         self.wait_ready()
         data = json.dumps(request).encode()
-        started = time.monotonic()
-        reply = self._ask(data, self._limits.wall_s, everything=self._everything or any(word in data for word in _LATE))
-        if reply.signal == signal.SIGSYS and not self._everything:
-            reply = self._ask(data, self._limits.wall_s - (time.monotonic() - started), everything=True)
+        everything = self._everything or any(word in data for word in _LATE)
+        reply = self._ask(data, everything=everything)
+        if reply.signal == signal.SIGSYS and not everything:
+            reply = self._ask(data, everything=True)
         return reply
 
-    def _ask(self, data: bytes, seconds: float, *, everything: bool) -> Reply:
-        self._everything = everything
+    def _ask(self, data: bytes, *, everything: bool) -> Reply:
         with self._ordering:
+            self._everything |= everything
             self._order({"take": everything, "warm": not self.hurried})
             told, descriptors = self._receive(_SLACK_S)
         pid, (request_in, reply_out) = told["pid"], descriptors
         try:
-            outcome, reply = _exchange(request_in, reply_out, data, seconds)
+            outcome, reply = _exchange(request_in, reply_out, data, self._limits.wall_s)
         finally:
             os.close(request_in)
             os.close(reply_out)
@@ -145,6 +149,7 @@ class Zygote:
         try:
             message, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
         except TimeoutError:
+            self.kill()  # what it answered later would be taken for the answer to another order
             raise ZygoteDiedError("the judge's process does not answer") from None
         except OSError:
             message, descriptors = b"", []
