@@ -145,6 +145,15 @@ def test_what_is_prepared_is_certified(puzzles: list[Puzzle], monkeypatch: pytes
         assert judge.twin().certify(puzzles[0]).ok
 
 
+def test_what_the_set_up_of_one_changes_in_torch_is_not_there_for_another(judge: Judge, catalog: Catalog) -> None:
+    """The hidden set-up of spot-the-bug replaces how layers are made."""
+    bug, linear = catalog["training.spot-the-bug"].puzzle(35, 3), catalog["modules.linear"].puzzle(0, 2)
+    assert "nn.Linear.reset_parameters =" in bug.setting.setup
+    assert "nn.Linear(" in linear.setting.setup
+    apart = [judge.certify_all([it])[0].expected for it in (bug, linear)]
+    assert [made.expected for made in judge.certify_all([bug, linear])] == apart
+
+
 def test_preparing_with_a_judge_that_is_stopped_leaves_it_to_the_grading(puzzles: list[Puzzle]) -> None:
     with Judge() as judge:
         judge.stop()

@@ -1,7 +1,7 @@
 """`Judge`: certifies puzzles and grades answers. Holds no torch; that is in the zygote's children."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -145,12 +145,12 @@ class Judge:
     def certify_all(self, puzzles: Sequence[Puzzle]) -> list[Certificate]:
         """A certificate for each puzzle; many share a child. Raises ZygoteDiedError as `certify` does."""
         made = [_unmade(puzzle) for puzzle in puzzles]
-        whole = [i for i, unmade in enumerate(made) if unmade is None]
-        for start in range(0, len(whole), _TOGETHER):
-            together = whole[start : start + _TOGETHER]
-            jobs = [(puzzles[i], programs_of(puzzles[i]), _instances(puzzles[i])) for i in together]
-            for i, (puzzle, _, chosen), ran in zip(together, jobs, self._run_together(jobs), strict=True):
-                made[i] = _failed(ran) if isinstance(ran, str) else certificate_of(puzzle, chosen, ran)
+        for whole in _alike(puzzles, [i for i, unmade in enumerate(made) if unmade is None]):
+            for start in range(0, len(whole), _TOGETHER):
+                together = whole[start : start + _TOGETHER]
+                jobs = [(puzzles[i], programs_of(puzzles[i]), _instances(puzzles[i])) for i in together]
+                for i, (puzzle, _, chosen), ran in zip(together, jobs, self._run_together(jobs), strict=True):
+                    made[i] = _failed(ran) if isinstance(ran, str) else certificate_of(puzzle, chosen, ran)
         return [certificate for certificate in made if certificate]
 
     def vet(self, puzzles: Sequence[Puzzle]) -> list[tuple[Certificate, list[str]]]:
@@ -302,6 +302,14 @@ def _read(puzzle: Puzzle, text: str) -> Answer | Verdict:
 
 def _internal(sentence: str) -> Verdict:
     return Verdict(status=Status.INTERNAL, feedback=f"{sentence} That is our fault; nothing was rated.")
+
+
+def _alike(puzzles: Sequence[Puzzle], which: Sequence[int]) -> Iterable[list[int]]:
+    """Those of one set-up together: what one changes in torch itself is still changed for the next in its child."""
+    alike: dict[str, list[int]] = {}
+    for i in which:
+        alike.setdefault(puzzles[i].setting.setup, []).append(i)
+    return alike.values()
 
 
 def _instances(puzzle: Puzzle) -> list[Instance]:
