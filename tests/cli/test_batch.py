@@ -265,6 +265,13 @@ def test_nothing_goes_on_where_the_verdicts_cannot_be_printed(
         assert not thread.is_alive(), thread
 
 
+def test_a_slip_alone_waits_for_nothing(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Judge, "certify_all", lambda *_: pytest.fail("something was run"))
+    with Judge() as judge:
+        line = json.dumps({"drill": next(iter(catalog)), "seed": 0, "answer": ""})
+        assert [verdict["status"] for verdict, _ in grade_lines([line], catalog, judge)] == ["unparsable"]
+
+
 def test_whatever_a_drill_raises_ends_the_batch(catalog: Catalog) -> None:
     def ends(_: Rng) -> NoReturn:
         raise SystemExit(3)

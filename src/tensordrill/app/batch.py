@@ -113,7 +113,8 @@ def _grade(lines: list[_Line], catalog: Catalog, judge: Judge) -> None:
             read.append((line, _read(line.text, catalog)))
         except TensordrillError as error:
             line.result.set_result(({"error": f"{error.message} {error.hint}".strip(), "line": line.number}, False))
-    judge.prepare([request.puzzle for _, request in read])
+    if len(read) > 1:  # one alone is certified where its answer needs that
+        judge.prepare([request.puzzle for _, request in read])
     for line, request in read:
         verdict = judge.grade(request.puzzle, request.answer)
         line.result.set_result((request.echo | graded(verdict), verdict.status is not Status.INTERNAL))
