@@ -64,6 +64,13 @@ def test_when_their_zygote_is_killed_both_go_on(twins: list[Judge], puzzles: lis
             assert [it.status for it in verdicts.result()] == [it.status for it in first]
 
 
+def test_when_one_has_given_their_zygote_up_before_it_was_ready_the_other_goes_on(
+    twins: list[Judge], puzzles: list[Puzzle]
+) -> None:
+    twins[0].close()
+    assert twins[1].grade(puzzles[0], puzzles[0].solution or "").correct
+
+
 def test_an_answer_that_breaks_its_child_is_no_matter_to_the_other(
     twins: list[Judge], puzzles: list[Puzzle], catalog: Catalog
 ) -> None:

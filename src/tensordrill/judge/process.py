@@ -145,8 +145,8 @@ class Zygote:
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
         """A message, and the descriptors that come with it."""
-        self._control.settimeout(seconds)
         try:
+            self._control.settimeout(seconds)  # another judge may have closed it
             message, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
         except TimeoutError:
             self.kill()  # what it answered later would be taken for the answer to another order
