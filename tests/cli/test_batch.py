@@ -3,18 +3,25 @@
 import json
 import math
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from tensordrill.app.batch import grade_lines
 from tensordrill.catalog import Catalog
+from tensordrill.cli import grade, options
 from tensordrill.domain import Status
+from tensordrill.errors import ExitCode
 from tensordrill.judge import Judge
+from tensordrill.rng import Rng
+from tests.cli.conftest import PATIENCE, PROGRAM
 
 if TYPE_CHECKING:
     from tests.cli.conftest import Run
@@ -219,6 +226,61 @@ def test_many_lines_at_once_are_told_in_their_order(run: "Run", catalog: Catalog
     assert [it.get("correct") for it in told] == [True, False, False, False, None] * 30
     assert [it.get("status") for it in told[1::5]] == ["raised"] * 30
     assert [it["line"] for it in told[4::5]] == [5 * (seed + 1) for seed in range(30)]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+@pytest.mark.parametrize("source", ["-", "fifo"])
+def test_ctrl_c_while_it_waits_for_a_line(catalog: Catalog, tmp_path: Path, source: str) -> None:
+    line = json.dumps({"drill": next(iter(catalog)), "seed": 0, "answer": ""}) + "\n"
+    if source == "fifo":
+        source = str(tmp_path / source)
+        os.mkfifo(source)
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [*PROGRAM, "grade", "--batch", source]
+    with subprocess.Popen(command, **pipes, text=True) as process:  # type: ignore[call-overload]
+        with process.stdin if source == "-" else open(source, "w", encoding="utf-8") as writing:  # noqa: PTH123
+            writing.write(line)
+            writing.flush()
+            assert json.loads(process.stdout.readline())["status"] == "unparsable"
+            process.send_signal(signal.SIGINT)
+            assert process.wait(PATIENCE) == ExitCode.INTERRUPTED
+        assert process.stderr.read().strip() == ""
+
+
+def test_nothing_goes_on_where_the_verdicts_cannot_be_printed(
+    catalog: Catalog, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: object) -> None:
+        raise BrokenPipeError
+
+    line = json.dumps({"drill": next(iter(catalog)), "seed": 0, "answer": ""})
+    (tmp_path / "batch.jsonl").write_text(f"{line}\n" * 50)
+    before = set(threading.enumerate())
+    monkeypatch.setattr(options, "print_json", gone)
+    with pytest.raises(BrokenPipeError) as raised:
+        grade._batch(str(tmp_path / "batch.jsonl"), None)
+    assert raised.tb, "which keeps what the command was at"
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+        assert not thread.is_alive(), thread
+
+
+def test_a_slip_alone_waits_for_nothing(catalog: Catalog, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Judge, "certify_all", lambda *_: pytest.fail("something was run"))
+    with Judge() as judge:
+        line = json.dumps({"drill": next(iter(catalog)), "seed": 0, "answer": ""})
+        assert [verdict["status"] for verdict, _ in grade_lines([line], catalog, judge)] == ["unparsable"]
+
+
+def test_whatever_a_drill_raises_ends_the_batch(catalog: Catalog) -> None:
+    def ends(_: Rng) -> NoReturn:
+        raise SystemExit(3)
+
+    name = next(iter(catalog))
+    lines = [json.dumps({"drill": drill, "seed": 0, "answer": ""}) for drill in (name, name, "x.ends", name)]
+    ending = replace(catalog[name], id="x.ends", after=(), generator=ends)
+    with Judge() as judge, pytest.raises(SystemExit):
+        list(grade_lines(lines, Catalog([*catalog.values(), ending]), judge))
 
 
 def test_bytes_that_are_no_text_spoil_their_line_alone(run: "Run", catalog: Catalog) -> None:

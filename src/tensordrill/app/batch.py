@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -43,7 +43,7 @@ class _Request:
     answer: str
 
 
-def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Iterator[Result]:
+def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Generator[Result, None, None]:
     """For each line of a batch its verdict, with the line's `id` where it has one, and whether the line was sound.
 
     In the order of the lines, each as soon as it is there. Twins of the judge help it, unless it works on a GPU: there
@@ -70,7 +70,13 @@ def grade_lines(lines: Iterable[str], catalog: Catalog, judge: Judge) -> Iterato
     def grade(judge: Judge) -> None:
         while (line := waiting.get()) and not stopped.is_set():
             share = min(waiting.qsize() // len(judges), _TOGETHER - 1)
-            _grade([line, *_taken(waiting, share)], catalog, judge)
+            together = [line, *_taken(waiting, share)]
+            try:
+                _grade(together, catalog, judge)
+            except BaseException as error:  # noqa: BLE001 -- raised where the verdicts are awaited
+                for one in together:
+                    if not one.result.done():
+                        one.result.set_exception(error)
         waiting.put(None)  # for the next
 
     graders = [Thread(target=grade, args=[one], daemon=True) for one in judges]
@@ -107,9 +113,8 @@ def _grade(lines: list[_Line], catalog: Catalog, judge: Judge) -> None:
             read.append((line, _read(line.text, catalog)))
         except TensordrillError as error:
             line.result.set_result(({"error": f"{error.message} {error.hint}".strip(), "line": line.number}, False))
-        except Exception as error:  # noqa: BLE001 -- raised where the verdict is awaited
-            line.result.set_exception(error)
-    judge.prepare([request.puzzle for _, request in read])
+    if len(read) > 1:  # one alone is certified where its answer needs that
+        judge.prepare([request.puzzle for _, request in read])
     for line, request in read:
         verdict = judge.grade(request.puzzle, request.answer)
         line.result.set_result((request.echo | graded(verdict), verdict.status is not Status.INTERNAL))

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator
-from typing import IO
+from contextlib import closing
 
 import click
 
@@ -77,35 +77,29 @@ def _batch(source: str, device: str | None) -> int:
     from tensordrill.app.batch import grade_lines
 
     sound, app = True, App(device)
-    with _opened(source) as file, app.judge(hurried=True) as judge:
-        for verdict, fine in grade_lines(_lines(file, source), app.catalog, judge):
+    with app.judge(hurried=True) as judge, closing(grade_lines(_lines(source), app.catalog, judge)) as verdicts:
+        for verdict, fine in verdicts:
             options.print_json(verdict)
             sound &= fine
     return ExitCode.OK if sound else ExitCode.FAULT
 
 
-def _opened(source: str) -> IO[str]:
-    try:
-        return click.open_file(source, encoding="utf-8-sig", errors="replace")
-    except OSError as error:
-        raise _unreadable(source, error) from None
-
-
-def _lines(file: IO[str], source: str) -> Iterator[str]:
+def _lines(source: str) -> Iterator[str]:
+    """The lines, for a thread of their own: it may wait for one when all ends, and nobody else waits for its file."""
     from tensordrill.app.batch import LONGEST_LINE
 
+    where = 0 if source == "-" else source
     try:
-        while line := file.readline(LONGEST_LINE + 1):
-            rest = line
-            while len(rest) > LONGEST_LINE and rest[-1] != "\n":  # skip the rest of a line that is too long
-                rest = file.readline(LONGEST_LINE + 1)
-            yield line
+        with open(where, encoding="utf-8-sig", errors="replace", closefd=where != 0) as file:
+            while line := file.readline(LONGEST_LINE + 1):
+                rest = line
+                while len(rest) > LONGEST_LINE and rest[-1] != "\n":  # skip the rest of a line that is too long
+                    rest = file.readline(LONGEST_LINE + 1)
+                yield line
     except OSError as error:
-        raise _unreadable(source, error) from None
-
-
-def _unreadable(source: str, error: OSError) -> UsageError:
-    return UsageError(f"{source} cannot be read: {error.strerror}.", hint="--batch takes a file, or - for stdin.")
+        raise UsageError(
+            f"{source} cannot be read: {error.strerror}.", hint="--batch takes a file, or - for stdin."
+        ) from None
 
 
 def _stdin() -> str:

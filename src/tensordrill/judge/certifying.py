@@ -31,7 +31,10 @@ class Certificate:
 
 
 class Certificates:
-    """The last certificates, so many, by the hashes of their puzzles. For several threads."""
+    """The last certificates, so many, by the hashes of their puzzles. For several threads.
+
+    One without a puzzle is not kept: its run failed, and may go well when the machine has more time or memory.
+    """
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -41,9 +44,11 @@ class Certificates:
     def get(self, puzzle: str) -> Certificate | None:
         return self._kept.get(puzzle)
 
-    def keep(self, puzzle: str, certificate: Certificate) -> None:
+    def keep(self, certificate: Certificate) -> None:
+        if not certificate.puzzle:
+            return
         with self._changing:
-            self._kept[puzzle] = certificate
+            self._kept[certificate.puzzle] = certificate
             while len(self._kept) > self._most:
                 del self._kept[next(iter(self._kept))]
 

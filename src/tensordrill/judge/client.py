@@ -1,8 +1,7 @@
 """`Judge`: certifies puzzles and grades answers. Holds no torch; that is in the zygote's children."""
 
-import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -34,8 +33,6 @@ from tensordrill.puzzles import Answer, Edit, Forbidden, Program, Puzzle, Slip, 
 
 _KEPT = 100  # certificates
 _LONGEST = 4_000  # characters of feedback
-# A set-up that changes torch itself changes it for all that run after it in that child.
-_PATCH = re.compile(r"^ *(?:torch|nn|F|np|math|einops)\.[\w.]+ = ", re.MULTILINE)
 _TOGETHER = 10  # puzzles that share a child where many are certified: forking costs more than running them
 
 
@@ -90,7 +87,8 @@ class Judge:
 
         Raises ZygoteDiedError after `stop`.
         """
-        self.start()
+        with suppress(OSError):  # where no process can be started, whoever asks for a verdict is told
+            self.start()
         twin = Judge(self._limits, backend=self._backend, device=self._device, hurried=self._hurried)
         twin._certificates = self._certificates
         if isinstance(self._zygote, Zygote):  # the other backend is for one thread
@@ -136,27 +134,25 @@ class Judge:
         """
         if (made := self._certificates.get(puzzle.hash)) is None:
             [made] = self.certify_all([puzzle])
-            self._certificates.keep(puzzle.hash, made)
+            self._certificates.keep(made)
         return made
 
     def prepare(self, puzzles: Sequence[Puzzle]) -> None:
         """Certify them together, as far as that goes: what fails here is said when an answer is graded."""
         new = {puzzle.hash: puzzle for puzzle in puzzles if self._certificates.get(puzzle.hash) is None}
         with suppress(Exception):
-            for name, made in zip(new, self.certify_all(list(new.values())), strict=True):
-                self._certificates.keep(name, made)
+            for made in self.certify_all(list(new.values())):
+                self._certificates.keep(made)
 
     def certify_all(self, puzzles: Sequence[Puzzle]) -> list[Certificate]:
         """A certificate for each puzzle; many share a child. Raises ZygoteDiedError as `certify` does."""
         made = [_unmade(puzzle) for puzzle in puzzles]
-        whole = [i for i, unmade in enumerate(made) if unmade is None]
-        shared = [i for i in whole if not _PATCH.search(puzzles[i].setting.setup)]
-        groups = [[i] for i in whole if i not in shared]
-        groups += [shared[start : start + _TOGETHER] for start in range(0, len(shared), _TOGETHER)]
-        for together in groups:
-            jobs = [(puzzles[i], programs_of(puzzles[i]), _instances(puzzles[i])) for i in together]
-            for i, (puzzle, _, chosen), ran in zip(together, jobs, self._run_together(jobs), strict=True):
-                made[i] = _failed(ran) if isinstance(ran, str) else certificate_of(puzzle, chosen, ran)
+        for whole in _alike(puzzles, [i for i, unmade in enumerate(made) if unmade is None]):
+            for start in range(0, len(whole), _TOGETHER):
+                together = whole[start : start + _TOGETHER]
+                jobs = [(puzzles[i], programs_of(puzzles[i]), _instances(puzzles[i])) for i in together]
+                for i, (puzzle, _, chosen), ran in zip(together, jobs, self._run_together(jobs), strict=True):
+                    made[i] = _failed(ran) if isinstance(ran, str) else certificate_of(puzzle, chosen, ran)
         return [certificate for certificate in made if certificate]
 
     def vet(self, puzzles: Sequence[Puzzle]) -> list[tuple[Certificate, list[str]]]:
@@ -308,6 +304,14 @@ def _read(puzzle: Puzzle, text: str) -> Answer | Verdict:
 
 def _internal(sentence: str) -> Verdict:
     return Verdict(status=Status.INTERNAL, feedback=f"{sentence} That is our fault; nothing was rated.")
+
+
+def _alike(puzzles: Sequence[Puzzle], which: Sequence[int]) -> Iterable[list[int]]:
+    """Those of one set-up together: what one changes in torch itself is still changed for the next in its child."""
+    alike: dict[str, list[int]] = {}
+    for i in which:
+        alike.setdefault(puzzles[i].setting.setup, []).append(i)
+    return alike.values()
 
 
 def _instances(puzzle: Puzzle) -> list[Instance]:

@@ -59,7 +59,7 @@ class Zygote:
         self._limits = limits
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Its own session: Ctrl-C in the terminal is for the learner's session, not for the judge.
-        with theirs:
+        try:
             self._process = subprocess.Popen(  # noqa: S603 -- our own module
                 [sys.executable, "-P", "-m", "tensordrill.judge.zygote", json.dumps([astuple(limits), hurried])],
                 stdin=theirs.fileno(),
@@ -68,6 +68,11 @@ class Zygote:
                 start_new_session=True,
                 env=environment(),
             )
+        except OSError:
+            self._control.close()
+            raise
+        finally:
+            theirs.close()
         self._ordering = Lock()  # an order and what it brings belong together
         self.layers: dict[str, bool] | None = None
         self._everything = False  # whether torch is imported to its last module
@@ -86,38 +91,41 @@ class Zygote:
         """Run a request in a fresh child. Raises ZygoteDiedError.
 
         What torch imports when it is first needed (its optimizers, torch.func) makes files and looks around, which a
-        child may not. So where a child was stopped, the zygote imports that, and the next child tries again, in the
+        child may not. So where a child was stopped, the zygote imports that, and another child tries again, in the
         time that the first has left.
         """
         self.wait_ready()
         data = json.dumps(request).encode()
-        started = time.monotonic()
-        reply = self._ask(data, self._limits.wall_s, everything=self._everything or any(word in data for word in _LATE))
-        if reply.signal == signal.SIGSYS and not self._everything:
-            reply = self._ask(data, self._limits.wall_s - (time.monotonic() - started), everything=True)
+        everything = self._everything or any(word in data for word in _LATE)
+        reply, left = self._ask(data, self._limits.wall_s, everything=everything)
+        if reply.signal == signal.SIGSYS and not everything:
+            reply, _ = self._ask(data, left, everything=True)
         return reply
 
-    def _ask(self, data: bytes, seconds: float, *, everything: bool) -> Reply:
-        self._everything = everything
+    def _ask(self, data: bytes, seconds: float, *, everything: bool) -> tuple[Reply, float]:
+        """What a child replies, and how much of the time it leaves."""
         with self._ordering:
+            self._everything |= everything
             self._order({"take": everything})
             told, descriptors = self._receive(_SLACK_S)
         pid, (request_in, reply_out) = told["pid"], descriptors
+        started = time.monotonic()
         try:
             outcome, reply = _exchange(request_in, reply_out, data, seconds)
         finally:
             os.close(request_in)
             os.close(reply_out)
+        left = seconds - (time.monotonic() - started)
         fine = outcome == "ran" and bool(reply)
         with self._ordering:
             self._order({"ended": pid, "tell": not fine})
             if fine:
-                return Reply(outcome, 0, reply)
+                return Reply(outcome, 0, reply), left
             status = self._receive(_SLACK_S)[0]["status"]
         killed_by = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
         if outcome == "ran":
             outcome = "timeout" if killed_by == signal.SIGXCPU else "died"
-        return Reply(outcome, killed_by, b"")
+        return Reply(outcome, killed_by, b""), left
 
     def kill(self) -> None:
         """End it at once; its children die with it. Safe to call from another thread."""
@@ -140,10 +148,11 @@ class Zygote:
 
     def _receive(self, seconds: float) -> tuple[dict[str, Any], list[int]]:
         """A message, and the descriptors that come with it."""
-        self._control.settimeout(seconds)
         try:
+            self._control.settimeout(seconds)  # another judge may have closed it
             message, descriptors, _, _ = socket.recv_fds(self._control, _MAX_MESSAGE, 2, socket.MSG_CMSG_CLOEXEC)
         except TimeoutError:
+            self.kill()  # what it answered later would be taken for the answer to another order
             raise ZygoteDiedError("the judge's process does not answer") from None
         except OSError:
             message, descriptors = b"", []
