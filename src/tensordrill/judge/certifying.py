@@ -1,7 +1,7 @@
 """Certificates: what torch says of a puzzle before anybody is asked it. No torch here; the runs come from children."""
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
 
@@ -56,6 +56,28 @@ class Certificates:
 def programs_of(puzzle: Puzzle) -> list[Program]:
     """What a certificate needs to be run: the reference, then the wrong turns that run."""
     return [puzzle.reference, *(turn.answer for turn in puzzle.turns if isinstance(turn.answer, Program))]
+
+
+def unmade(puzzle: Puzzle) -> Certificate | None:
+    """A certificate of failure for a puzzle whose wrong turns cannot even be made; None where they can."""
+    try:
+        programs_of(puzzle)
+    except (Slip, Forbidden, ValueError, TypeError) as error:
+        return failed(f"One of its wrong turns cannot be made: {error}")
+    return None
+
+
+def failed(problem: str) -> Certificate:
+    """A certificate of no puzzle, where one cannot be made."""
+    return Certificate(puzzle="", instances=(), expected=(), turns=(), problems=(problem,))
+
+
+def alike(puzzles: Sequence[Puzzle], which: Sequence[int]) -> Iterable[list[int]]:
+    """Those of one set-up together: what one changes in torch itself is still changed for the next in its child."""
+    groups: dict[str, list[int]] = {}
+    for i in which:
+        groups.setdefault(puzzles[i].setting.setup, []).append(i)
+    return groups.values()
 
 
 def certificate_of(puzzle: Puzzle, chosen: Sequence[Instance], ran: Sequence[Sequence[Observed]]) -> Certificate:

@@ -1,7 +1,7 @@
 """`Judge`: certifies puzzles and grades answers. Holds no torch; that is in the zygote's children."""
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import TracebackType
@@ -13,12 +13,15 @@ from tensordrill.judge.certifying import (
     Certificate,
     Certificates,
     Ran,
+    alike,
     certificate_of,
     differences,
+    failed,
     problems_as_typed,
     programs_of,
     same,
     typed,
+    unmade,
 )
 from tensordrill.judge.diagnosing import explain
 from tensordrill.judge.gpu import Gpu, likely, required
@@ -146,13 +149,13 @@ class Judge:
 
     def certify_all(self, puzzles: Sequence[Puzzle]) -> list[Certificate]:
         """A certificate for each puzzle; many share a child. Raises ZygoteDiedError as `certify` does."""
-        made = [_unmade(puzzle) for puzzle in puzzles]
-        for whole in _alike(puzzles, [i for i, unmade in enumerate(made) if unmade is None]):
+        made = [unmade(puzzle) for puzzle in puzzles]
+        for whole in alike(puzzles, [i for i, problem in enumerate(made) if problem is None]):
             for start in range(0, len(whole), _TOGETHER):
                 together = whole[start : start + _TOGETHER]
                 jobs = [(puzzles[i], programs_of(puzzles[i]), _instances(puzzles[i])) for i in together]
                 for i, (puzzle, _, chosen), ran in zip(together, jobs, self._run_together(jobs), strict=True):
-                    made[i] = _failed(ran) if isinstance(ran, str) else certificate_of(puzzle, chosen, ran)
+                    made[i] = failed(ran) if isinstance(ran, str) else certificate_of(puzzle, chosen, ran)
         return [certificate for certificate in made if certificate]
 
     def vet(self, puzzles: Sequence[Puzzle]) -> list[tuple[Certificate, list[str]]]:
@@ -223,8 +226,8 @@ class Judge:
             if isinstance(answer, Program) and (large := _too_large(puzzle, answer, certificate.instances)):
                 return Verdict(status=Status.MEMORY, feedback=large)
             got = self._answered(puzzle, answer, certificate) if isinstance(answer, Program) else answer
-        except FailedRunError as failed:
-            return Verdict(status=failed.status, feedback=failed.sentence)
+        except FailedRunError as error:
+            return Verdict(status=error.status, feedback=error.sentence)
         except ZygoteDiedError as error:
             return _internal(f"The judge failed ({error}).")
         verdict = self._verdict(puzzle, certificate, answer, got)
@@ -306,30 +309,9 @@ def _internal(sentence: str) -> Verdict:
     return Verdict(status=Status.INTERNAL, feedback=f"{sentence} That is our fault; nothing was rated.")
 
 
-def _alike(puzzles: Sequence[Puzzle], which: Sequence[int]) -> Iterable[list[int]]:
-    """Those of one set-up together: what one changes in torch itself is still changed for the next in its child."""
-    alike: dict[str, list[int]] = {}
-    for i in which:
-        alike.setdefault(puzzles[i].setting.setup, []).append(i)
-    return alike.values()
-
-
 def _instances(puzzle: Puzzle) -> list[Instance]:
     return instances(puzzle.setting, int(puzzle.hash[:8], 16))
 
 
 def _too_large(puzzle: Puzzle, answer: Program, chosen: Sequence[Instance]) -> str | None:
     return next((large for one in chosen if (large := puzzle.too_large(answer, one.sizes))), None)
-
-
-def _unmade(puzzle: Puzzle) -> Certificate | None:
-    """A certificate of failure for a puzzle whose wrong turns cannot even be made; None where they can."""
-    try:
-        programs_of(puzzle)
-    except (Slip, Forbidden, ValueError, TypeError) as error:
-        return _failed(f"One of its wrong turns cannot be made: {error}")
-    return None
-
-
-def _failed(problem: str) -> Certificate:
-    return Certificate(puzzle="", instances=(), expected=(), turns=(), problems=(problem,))
