@@ -84,9 +84,7 @@ def _load() -> None:
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    from tensordrill.judge import running  # noqa: PLC0415
-
-    running.run(running.WARM_UP)
+    _warm_up()
     _freeze()
 
 
